@@ -1,0 +1,117 @@
+"""greenh2 is an HTTP client for gevent: HTTP/2 and HTTP/1.1 over one pool of connections.
+
+    import greenh2
+
+    with greenh2.Client() as client:
+        client.get("https://example.org/").raise_for_status().text
+
+This page is the whole public face.  What is imported from a module with an underscore may change at any time.
+"""
+
+from __future__ import annotations
+
+from greenh2._api import delete, get, head, options, patch, post, put, request, stream
+from greenh2._client import Client
+from greenh2._errors import (
+    CloseError,
+    ConnectError,
+    ConnectTimeout,
+    CookieConflict,
+    DecodingError,
+    HTTPError,
+    HTTPStatusError,
+    InvalidURL,
+    LocalProtocolError,
+    NetworkError,
+    PoolTimeout,
+    ProtocolError,
+    ProxyError,
+    ReadError,
+    ReadTimeout,
+    RemoteProtocolError,
+    RequestError,
+    RequestNotRead,
+    ResponseNotRead,
+    ServerDisconnected,
+    StreamClosed,
+    StreamConsumed,
+    StreamError,
+    TimeoutException,
+    TooManyRedirects,
+    TotalTimeout,
+    TransportError,
+    UnsupportedProtocol,
+    WriteError,
+    WriteTimeout,
+)
+from greenh2._middleware.auth import Auth, BasicAuth, FunctionAuth
+from greenh2._models.codes import codes
+from greenh2._models.config import Limits
+from greenh2._models.cookies import Cookies
+from greenh2._models.headers import Headers
+from greenh2._models.request import Request
+from greenh2._models.response import Response
+from greenh2._models.timeouts import USE_CLIENT_DEFAULT, Timeout
+from greenh2._models.url import URL, QueryParams
+from greenh2._transport import BaseTransport, HTTPTransport, MockTransport
+from greenh2._version import __version__
+
+__all__ = [
+    "URL",
+    "USE_CLIENT_DEFAULT",
+    "Auth",
+    "BaseTransport",
+    "BasicAuth",
+    "Client",
+    "CloseError",
+    "ConnectError",
+    "ConnectTimeout",
+    "CookieConflict",
+    "Cookies",
+    "DecodingError",
+    "FunctionAuth",
+    "HTTPError",
+    "HTTPStatusError",
+    "HTTPTransport",
+    "Headers",
+    "InvalidURL",
+    "Limits",
+    "LocalProtocolError",
+    "MockTransport",
+    "NetworkError",
+    "PoolTimeout",
+    "ProtocolError",
+    "ProxyError",
+    "QueryParams",
+    "ReadError",
+    "ReadTimeout",
+    "RemoteProtocolError",
+    "Request",
+    "RequestError",
+    "RequestNotRead",
+    "Response",
+    "ResponseNotRead",
+    "ServerDisconnected",
+    "StreamClosed",
+    "StreamConsumed",
+    "StreamError",
+    "Timeout",
+    "TimeoutException",
+    "TooManyRedirects",
+    "TotalTimeout",
+    "TransportError",
+    "UnsupportedProtocol",
+    "WriteError",
+    "WriteTimeout",
+    "__version__",
+    "codes",
+    "delete",
+    "get",
+    "head",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "request",
+    "stream",
+]

@@ -1,0 +1,304 @@
+"""The functions for a single request: each makes a Client, sends, reads the whole response, and closes it.
+
+They keep no connection and no cookies.  For more than one request make a Client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from ssl import SSLContext
+
+from greenh2._client import DEFAULT_TIMEOUT, Client
+from greenh2._middleware.auth import AuthTypes
+from greenh2._models.body import RequestContent, RequestData
+from greenh2._models.cookies import CookieTypes
+from greenh2._models.headers import HeaderTypes
+from greenh2._models.response import Response
+from greenh2._models.timeouts import TimeoutTypes
+from greenh2._models.url import URL, QueryParamTypes
+
+
+def request(
+    method: str,
+    url: URL | str,
+    *,
+    content: RequestContent | None = None,
+    data: RequestData | None = None,
+    json: object = None,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    auth: AuthTypes | None = None,
+    follow_redirects: bool = False,
+    timeout: TimeoutTypes = DEFAULT_TIMEOUT,
+    verify: bool | str | PathLike[str] | SSLContext = True,
+    trust_env: bool = True,
+) -> Response:
+    """Send one request and return its response, read to the end.
+
+    `verify` and `trust_env` are as for a Client, all else is as for `Client.request()`: so are the errors.
+    Switches greenlets.
+    """
+    with Client(verify=verify, trust_env=trust_env) as client:
+        return client.request(
+            method,
+            url,
+            content=content,
+            data=data,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+        )
+
+
+@contextmanager
+def stream(
+    method: str,
+    url: URL | str,
+    *,
+    content: RequestContent | None = None,
+    data: RequestData | None = None,
+    json: object = None,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    auth: AuthTypes | None = None,
+    follow_redirects: bool = False,
+    timeout: TimeoutTypes = DEFAULT_TIMEOUT,
+    verify: bool | str | PathLike[str] | SSLContext = True,
+    trust_env: bool = True,
+) -> Iterator[Response]:
+    """Send one request, and give its response to a with block before its body is read.
+
+    As `Client.stream()`, with a Client that is closed at the end of the block.  Switches greenlets.
+    """
+    with (
+        Client(verify=verify, trust_env=trust_env) as client,
+        client.stream(
+            method,
+            url,
+            content=content,
+            data=data,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+        ) as response,
+    ):
+        yield response
+
+
+def get(
+    url: URL | str,
+    *,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    auth: AuthTypes | None = None,
+    follow_redirects: bool = False,
+    timeout: TimeoutTypes = DEFAULT_TIMEOUT,
+    verify: bool | str | PathLike[str] | SSLContext = True,
+    trust_env: bool = True,
+) -> Response:
+    """Send a GET request: see `request()`.  It has no body."""
+    return request(
+        "GET",
+        url,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        verify=verify,
+        trust_env=trust_env,
+    )
+
+
+def options(
+    url: URL | str,
+    *,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    auth: AuthTypes | None = None,
+    follow_redirects: bool = False,
+    timeout: TimeoutTypes = DEFAULT_TIMEOUT,
+    verify: bool | str | PathLike[str] | SSLContext = True,
+    trust_env: bool = True,
+) -> Response:
+    """Send an OPTIONS request: see `request()`.  It has no body."""
+    return request(
+        "OPTIONS",
+        url,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        verify=verify,
+        trust_env=trust_env,
+    )
+
+
+def head(
+    url: URL | str,
+    *,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    auth: AuthTypes | None = None,
+    follow_redirects: bool = False,
+    timeout: TimeoutTypes = DEFAULT_TIMEOUT,
+    verify: bool | str | PathLike[str] | SSLContext = True,
+    trust_env: bool = True,
+) -> Response:
+    """Send a HEAD request: see `request()`.  It has no body."""
+    return request(
+        "HEAD",
+        url,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        verify=verify,
+        trust_env=trust_env,
+    )
+
+
+def post(
+    url: URL | str,
+    *,
+    content: RequestContent | None = None,
+    data: RequestData | None = None,
+    json: object = None,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    auth: AuthTypes | None = None,
+    follow_redirects: bool = False,
+    timeout: TimeoutTypes = DEFAULT_TIMEOUT,
+    verify: bool | str | PathLike[str] | SSLContext = True,
+    trust_env: bool = True,
+) -> Response:
+    """Send a POST request: see `request()`."""
+    return request(
+        "POST",
+        url,
+        content=content,
+        data=data,
+        json=json,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        verify=verify,
+        trust_env=trust_env,
+    )
+
+
+def put(
+    url: URL | str,
+    *,
+    content: RequestContent | None = None,
+    data: RequestData | None = None,
+    json: object = None,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    auth: AuthTypes | None = None,
+    follow_redirects: bool = False,
+    timeout: TimeoutTypes = DEFAULT_TIMEOUT,
+    verify: bool | str | PathLike[str] | SSLContext = True,
+    trust_env: bool = True,
+) -> Response:
+    """Send a PUT request: see `request()`."""
+    return request(
+        "PUT",
+        url,
+        content=content,
+        data=data,
+        json=json,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        verify=verify,
+        trust_env=trust_env,
+    )
+
+
+def patch(
+    url: URL | str,
+    *,
+    content: RequestContent | None = None,
+    data: RequestData | None = None,
+    json: object = None,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    auth: AuthTypes | None = None,
+    follow_redirects: bool = False,
+    timeout: TimeoutTypes = DEFAULT_TIMEOUT,
+    verify: bool | str | PathLike[str] | SSLContext = True,
+    trust_env: bool = True,
+) -> Response:
+    """Send a PATCH request: see `request()`."""
+    return request(
+        "PATCH",
+        url,
+        content=content,
+        data=data,
+        json=json,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        verify=verify,
+        trust_env=trust_env,
+    )
+
+
+def delete(
+    url: URL | str,
+    *,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    auth: AuthTypes | None = None,
+    follow_redirects: bool = False,
+    timeout: TimeoutTypes = DEFAULT_TIMEOUT,
+    verify: bool | str | PathLike[str] | SSLContext = True,
+    trust_env: bool = True,
+) -> Response:
+    """Send a DELETE request: see `request()`.  It has no body."""
+    return request(
+        "DELETE",
+        url,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        verify=verify,
+        trust_env=trust_env,
+    )

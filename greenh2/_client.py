@@ -1,0 +1,364 @@
+"""A Client sends requests over one pool of connections, with settings and cookies that its requests share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from os import PathLike
+from ssl import SSLContext
+from time import perf_counter
+from types import TracebackType
+
+from gevent import sleep
+
+from greenh2._connection.dial import Http2Choice
+from greenh2._defaults import Defaults, base_url_of, default_headers
+from greenh2._errors import RequestError
+from greenh2._middleware.auth import Auth, AuthTypes, auth_in_url, auth_of
+from greenh2._middleware.chain import chain
+from greenh2._middleware.derive import derive
+from greenh2._middleware.handler import Handler, closed_on_error
+from greenh2._middleware.hooks import EventHook, EventHooks, event_hooks_of
+from greenh2._models.config import Limits
+from greenh2._models.cookies import Cookies, CookieTypes
+from greenh2._models.headers import Headers, HeaderTypes
+from greenh2._models.request import Request
+from greenh2._models.response import Response
+from greenh2._models.route import Route
+from greenh2._models.timeouts import USE_CLIENT_DEFAULT, Deadline, Timeout, TimeoutTypes, UseClientDefault
+from greenh2._models.url import URL, QueryParams, QueryParamTypes
+from greenh2._net.tls import CertTypes
+from greenh2._transport import BaseTransport, HTTPTransport
+from greenh2._verbs import Verbs
+
+# httpx has 5 s for each phase as well.
+DEFAULT_TIMEOUT = Timeout(5.0)
+
+
+class Client(Verbs):
+    """An HTTP client: HTTP/2 where the server speaks it, HTTP/1.1 elsewhere, over connections that are kept.
+
+        with greenh2.Client(base_url="https://api.example.org/v1/", timeout=10.0) as client:
+            client.get("users", params={"page": 2}).raise_for_status().json()
+
+    Make one and use it from as many greenlets as you like: they share its connections, and the streams of one
+    HTTP/2 connection.  It may be used from several native threads too; each gets connections of its own, and
+    every bound of `limits` holds for each.  Making a Client does nothing: no connection, no TLS context, no
+    hub.  So it may be made before a fork, and before monkey patching.
+
+    Settings of every request, each of which may be given anew as an attribute:
+
+    `base_url`: put before URLs that are paths.
+    `headers`, `params`, `cookies`: sent along; responses add to the cookies.
+    `auth`: a pair (user name, password), an Auth, or a function from Request to Request; without it, a user
+    and password in the URL are used.  netrc files are never read.
+    `timeout`: seconds for each phase, or a Timeout; None is no bound.  A Timeout without `total` bounds each
+    wait and not the whole.
+    `follow_redirects`: off by default; up to `max_redirects` then.
+    `event_hooks`: {"request": [...], "response": [...]}, functions called with every Request as it goes out,
+    and every Response as it comes in and before it is read, redirects and retries included.
+
+    Settings of the connections:
+
+    `verify`: True trusts certifi's authorities, False trusts anybody, a path names a file or directory of
+    authorities; or an ssl.SSLContext.
+    `cert`: a client certificate: a path, or (certificate, key), or (certificate, key, password).
+    `trust_env`: heed the environment's variables for certificates.
+    `http1`, `http2`: what may be spoken; http2="prior-knowledge" speaks HTTP/2 without TLS as well.
+    `limits`: see Limits.
+    `transport`: a BaseTransport, or any function from Request to Response, in place of the network; all other
+    settings of this group are left to it then.
+
+    `default_encoding`: how text is decoded whose response tells no charset: a name, or a function from the
+    bytes of the body to a name.
+
+    A request that provably was not processed is sent again by itself, and so is an idempotent one whose kept
+    connection had been closed by the server.  Nothing else is repeated.
+
+    Raises TypeError, ValueError or InvalidURL for settings that could never work.
+    """
+
+    def __init__(
+        self,
+        *,
+        auth: AuthTypes | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        verify: bool | str | PathLike[str] | SSLContext = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: Http2Choice = True,
+        timeout: TimeoutTypes = DEFAULT_TIMEOUT,
+        follow_redirects: bool = False,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        max_redirects: int = 20,
+        event_hooks: Mapping[str, Iterable[EventHook]] | None = None,
+        base_url: URL | str = "",
+        transport: BaseTransport | Handler | None = None,
+        default_encoding: str | Callable[[bytes], str] = "utf-8",
+    ) -> None:
+        if max_redirects < 0:
+            raise ValueError(f"max_redirects is 0 or more, not {max_redirects!r}")
+        self._closed = False
+        self._entered = False
+        self._trust_env = trust_env
+        self._defaults = defaults = Defaults()
+        self.auth = auth
+        self.base_url = base_url
+        self.cookies = cookies
+        self.event_hooks = event_hooks
+        self.follow_redirects = follow_redirects
+        self.headers = headers
+        self.params = params
+        self.timeout = timeout
+        self._own: HTTPTransport | None = None
+        if transport is None:
+            transport = self._own = HTTPTransport(
+                verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits
+            )
+        self._transport = transport
+        self._handle = chain(
+            _outlet(transport, default_encoding),
+            max_redirects=max_redirects,
+            sleep=sleep,
+            jar=lambda: defaults.cookies,
+            hooks=lambda: defaults.event_hooks,
+        )
+
+    def send(
+        self,
+        request: Request,
+        *,
+        stream: bool = False,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+    ) -> Response:
+        """Send a request as it was built, and return its response.
+
+        The client adds cookies and authentication, and neither its headers nor its params: `build_request()`
+        does that.  The request itself is not changed and, unless its body can be read only once, may be sent
+        again; `response.request` is what was sent.  The body of the response is read into memory, unless
+        `stream` is true: then the caller closes the response.
+
+        Every second of the request's Timeout counts from here.  The request's extensions "auth",
+        "follow_redirects" and "timeout" hold where no argument says otherwise.
+
+        Raises RequestError in its many kinds, most of all TransportError, for what goes wrong on the way;
+        DecodingError when the body is not what it claims to be; TooManyRedirects; StreamConsumed when a body
+        that can be read only once would be needed twice; before anything is sent, UnsupportedProtocol or
+        InvalidURL for a URL that cannot be requested, and RuntimeError when the client is closed.  Whatever
+        ends the call, gevent.Timeout and GreenletExit included, gives connection and stream back, and passes
+        as it is.  Switches greenlets.
+        """
+        if self._closed:
+            raise RuntimeError("Cannot send a request: the client has been closed.")
+        if not isinstance(request, Request):
+            raise TypeError(f"send() takes a Request, not {type(request).__name__}: see build_request()")
+        prepared = self._prepare(request, auth, follow_redirects)
+        try:
+            Route.of(prepared.url, prepared.extensions)
+            response = self._handle(prepared)
+            with closed_on_error(response):
+                if not stream:
+                    response.read()
+        except BaseException as error:
+            # A generator that was begun ends here, not when it is collected.  Bytes and files stay as they
+            # are.
+            with suppress(Exception):
+                prepared.body.close()
+            if isinstance(error, RequestError):
+                _name_request(error, prepared)
+            raise
+        return response
+
+    def close(self) -> None:
+        """Close every connection; requests under way fail, and later ones raise RuntimeError.
+
+        Closes the transport, also one that was given.  May be called more than once and from anywhere.
+        """
+        if not self._closed:
+            self._closed = True
+            close = getattr(self._transport, "close", None)
+            if close is not None:
+                close()
+
+    @property
+    def auth(self) -> Auth | None:
+        """The authentication of requests that do not name their own."""
+        return self._defaults.auth
+
+    @auth.setter
+    def auth(self, auth: AuthTypes | None) -> None:
+        self._defaults.auth = auth_of(auth)
+
+    @property
+    def base_url(self) -> URL:
+        """The URL that paths are put behind; its own path ends in a slash."""
+        return self._defaults.base_url
+
+    @base_url.setter
+    def base_url(self, url: URL | str) -> None:
+        self._defaults.base_url = base_url_of(url)
+
+    @property
+    def cookies(self) -> Cookies:
+        """The cookies to send, and those received."""
+        return self._defaults.cookies
+
+    @cookies.setter
+    def cookies(self, cookies: CookieTypes | None) -> None:
+        self._defaults.cookies = Cookies(cookies)
+
+    @property
+    def event_hooks(self) -> EventHooks:
+        """The functions called with each "request" and each "response"; the lists may be changed."""
+        return self._defaults.event_hooks
+
+    @event_hooks.setter
+    def event_hooks(self, hooks: Mapping[str, Iterable[EventHook]] | None) -> None:
+        self._defaults.event_hooks = event_hooks_of(hooks)
+
+    @property
+    def follow_redirects(self) -> bool:
+        """Whether requests that do not say so follow redirects."""
+        return self._defaults.follow_redirects
+
+    @follow_redirects.setter
+    def follow_redirects(self, follow: bool) -> None:
+        self._defaults.follow_redirects = bool(follow)
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of every request built; set anew, they keep Accept, User-Agent and their like."""
+        return self._defaults.headers
+
+    @headers.setter
+    def headers(self, headers: HeaderTypes | None) -> None:
+        self._defaults.headers = default_headers(headers)
+
+    @property
+    def params(self) -> QueryParams:
+        """The query parameters of every request built."""
+        return self._defaults.params
+
+    @params.setter
+    def params(self, params: QueryParamTypes | None) -> None:
+        self._defaults.params = QueryParams(params)
+
+    @property
+    def timeout(self) -> Timeout:
+        """The Timeout of requests that do not name their own."""
+        return self._defaults.timeout
+
+    @timeout.setter
+    def timeout(self, timeout: TimeoutTypes) -> None:
+        self._defaults.timeout = Timeout(timeout)
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether the environment's variables are heeded."""
+        return self._trust_env
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close()` was called, or the with block has been left."""
+        return self._closed
+
+    def dump(self) -> str:
+        """Return the state of the transport as text for a person: connections, their streams, who waits."""
+        dump = getattr(self._transport, "dump", None)
+        return repr(self._transport) if dump is None else str(dump())
+
+    def __enter__(self) -> Client:
+        if self._closed:
+            raise RuntimeError("Cannot open the client again: it has been closed. Make a new one.")
+        if self._entered:
+            raise RuntimeError("Cannot open the client twice: the with block left first would close it.")
+        self._entered = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # A transport that was given may be in use elsewhere, and __init__ may have failed before there was
+        # one.
+        own = getattr(self, "_own", None)
+        if own is not None and not self._closed and not sys.is_finalizing():
+            own.retire()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        base = f" {self.base_url!r}" if self.base_url.host else ""
+        return f"<Client {state}{base} {self._transport!r}>"
+
+    def _prepare(
+        self,
+        request: Request,
+        auth: AuthTypes | UseClientDefault | None,
+        follow_redirects: bool | UseClientDefault,
+    ) -> Request:
+        # What the middlewares and the transport read, they read from the extensions: a copy, for the caller
+        # may send the same request again with other wishes.
+        defaults, extensions = self._defaults, dict(request.extensions)
+        if not isinstance(auth, UseClientDefault):
+            wanted = auth_of(auth)
+        elif "auth" in extensions:
+            wanted = auth_of(extensions["auth"])
+        else:
+            wanted = defaults.auth
+        extensions["auth"] = auth_in_url(request.url) if wanted is None else wanted
+        if not isinstance(follow_redirects, UseClientDefault):
+            extensions["follow_redirects"] = follow_redirects
+        else:
+            extensions.setdefault("follow_redirects", defaults.follow_redirects)
+        timeout = _timeout_of(extensions.get("timeout", defaults.timeout))
+        extensions["timeout"] = timeout
+        extensions["deadline"] = Deadline(timeout)
+        return derive(request, extensions=extensions)
+
+
+def _outlet(transport: BaseTransport | Handler, default_encoding: str | Callable[[bytes], str]) -> Handler:
+    handle: object = getattr(transport, "handle_request", None) or transport
+    if not callable(handle):
+        raise TypeError(
+            "transport is a BaseTransport or a function from Request to Response, "
+            f"not {type(transport).__name__}"
+        )
+
+    def send_once(request: Request) -> Response:
+        # An Auth or a hook may have set headers since the request was built.
+        request.headers.check()
+        started = perf_counter()
+        response = handle(request)
+        if not isinstance(response, Response):
+            raise TypeError(f"The transport {transport!r} returned {type(response).__name__}, not a Response")
+        response.request = request
+        response.default_encoding = default_encoding
+        response._started = started
+        return response
+
+    return send_once
+
+
+def _timeout_of(timeout: object) -> Timeout:
+    match timeout:
+        case Timeout():
+            return timeout
+        case Mapping():
+            # The form in which httpx carries it.
+            return Timeout(**timeout)
+        case _:
+            return Timeout(timeout)  # type: ignore[arg-type]  # checked there
+
+
+def _name_request(error: RequestError, request: Request) -> None:
+    try:
+        error.request  # noqa: B018  # raises when it is not set
+    except RuntimeError:
+        error.request = request

@@ -1,0 +1,1 @@
+"""Where a protocol meets the network: connections, the exchanges on them, and how they come to be."""

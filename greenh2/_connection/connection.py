@@ -1,0 +1,338 @@
+"""A connection: one channel and one protocol, driven by the loop, carrying one exchange or many.
+
+Bytes are read in a callback of the hub while exchanges are open, turned into events by the protocol, and handed to
+the exchanges, which ring their greenlets.  Nothing in this file waits or switches greenlets, so nothing in it can be
+interrupted by a kill, and no lock is needed.  An idle connection has no watcher and no greenlet; it is looked at by
+`probe`, before it is used again and by the reaper.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import logging
+import os
+from collections.abc import Callable, Iterable
+
+import gevent
+
+from greenh2._connection.exchange import Exchange
+from greenh2._errors import CloseError, RemoteProtocolError, TransportError, WriteError
+from greenh2._models.route import Route
+from greenh2._models.trace import log, logger
+from greenh2._net.channel import Channel
+from greenh2._net.clock import Clock, Stamp
+from greenh2._protocol.events import (
+    CapacityChanged,
+    ConnectionFailed,
+    DataReceived,
+    Event,
+    HeadReceived,
+    Protocol,
+    RequestHead,
+    ResponseEnded,
+    StreamFailed,
+    WindowOpened,
+)
+
+_numbers = itertools.count(1)
+
+
+class Connection:
+    """One connection of a pool.  ``on_change`` is called after its room, or its life, has changed."""
+
+    def __init__(self, channel: Channel, protocol: Protocol, route: Route, clock: Clock) -> None:
+        self.number = next(_numbers)
+        self.channel = channel
+        self.protocol = protocol
+        self.route = route
+        self.created: Stamp = clock.stamp()
+        self.idle_since: Stamp = self.created
+        self.requests = 0
+        #: Set by the pool: no new exchanges, the place is wanted elsewhere.
+        self.draining = False
+        self.on_change: Callable[[Connection], None] = lambda _: None
+        self._clock = clock
+        self._pid = os.getpid()
+        self._hub = gevent.get_hub()
+        self._exchanges: dict[Exchange, None] = {}
+        self._by_stream: dict[int, Exchange] = {}
+        self._flush_due = False
+        self._probing = False
+        channel.on_drained(self._ring_uploads)
+
+    # -- facts -----------------------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        return self.channel.closed
+
+    @property
+    def usable(self) -> bool:
+        """Whether the connection may take exchanges now or later."""
+        return not (self.channel.closed or self.draining or self.protocol.retired or self.channel.write_error)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the peer allows no streams at all for now (SETTINGS_MAX_CONCURRENT_STREAMS of 0)."""
+        return self.usable and not self.protocol.streams_allowed
+
+    @property
+    def exchanges(self) -> Iterable[Exchange]:
+        """The exchanges that hold a place."""
+        return tuple(self._exchanges)
+
+    @property
+    def streams(self) -> int:
+        """How many places are held."""
+        return len(self._exchanges)
+
+    def room(self, bound: int | None) -> bool:
+        """Tell whether one more exchange may be opened, with at most ``bound`` at once."""
+        if not self.usable:
+            return False
+        held = len(self._exchanges)
+        return held < self.protocol.streams_allowed and (bound is None or held < bound)
+
+    def age(self) -> float:
+        """Return the seconds since the connection was made."""
+        return self._clock.age(self.created)
+
+    def idle(self) -> float:
+        """Return the seconds since the last exchange ended; 0.0 while one is open."""
+        return 0.0 if self._exchanges else self._clock.age(self.idle_since)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "draining" if self.draining else "open"
+        return (
+            f"<Connection #{self.number} {self.route.origin} {self.protocol.name} {state}, {self.streams} streams, "
+            f"{self.requests} requests, {self.age():.1f} s old, {self.idle():.1f} s idle>"
+        )
+
+    # -- for the pool ----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Send the protocol's greeting and take what came with the TLS handshake."""
+        self._pump()
+        self._flush()
+
+    def open(self) -> Exchange:
+        """Reserve a place and return the exchange that holds it; no I/O, so that it cannot be refused later."""
+        exchange = Exchange(self, reused=self.requests > 0)
+        self._exchanges[exchange] = None
+        self.requests += 1
+        return exchange
+
+    def probe(self) -> bool:
+        """Take what has arrived on an idle connection, without waiting, and tell whether it is still usable."""
+        self._probing = True
+        try:
+            self._pump()
+        finally:
+            self._probing = False
+        return self.usable
+
+    def close(self, reason: str, error: TransportError | None = None) -> None:
+        """Say goodbye as far as that takes no waiting, close, and fail what is open.  May be called twice."""
+        if self.closed:
+            return
+        self.protocol.shutdown()
+        self._die(error or CloseError(f"the connection to {self.route.origin} was closed: {reason}"), reason)
+
+    def abandon(self) -> None:
+        """Close the descriptor without a word: for the copy of a connection in a forked child."""
+        self._exchanges.clear()
+        self._by_stream.clear()
+        self.channel.abandon()
+
+    # -- for the exchanges -----------------------------------------------------------------------------------
+
+    def begin(self, exchange: Exchange, head: RequestHead, *, end: bool) -> int:
+        """Put a request's head on its way and return the stream's number."""
+        if not self.usable:
+            raise self._unusable()
+        stream_id = self.protocol.open(head, end=end)
+        self._by_stream[stream_id] = exchange
+        self.channel.watch(self._on_readable)
+        self.flush_soon()
+        return stream_id
+
+    def _unusable(self) -> TransportError:
+        return RemoteProtocolError(
+            f"the connection to {self.route.origin} ended before the request was sent", unprocessed=True
+        )
+
+    def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+        """Put a piece of a body on its way."""
+        self.protocol.send(stream_id, data, end=end)
+        self.flush_soon()
+
+    def consumed(self, stream_id: int, cost: int) -> None:
+        """Credit what the user has read, and read on if that was paused."""
+        self.protocol.consumed(stream_id, cost)
+        self.flush_soon()
+        if self._by_stream and self.protocol.wants_data:
+            self.channel.watch(self._on_readable)
+
+    def leave(self, exchange: Exchange) -> None:
+        """End an exchange early, at whatever point it is; its place is free when this returns."""
+        if exchange not in self._exchanges:
+            return
+        if os.getpid() != self._pid:
+            self.abandon()
+            return
+        if exchange.stream_id in self._by_stream:
+            self.protocol.cancel(exchange.stream_id)
+            self.flush_soon()
+        self._forget(exchange)
+        self._settle()
+
+    def leave_soon(self, exchange: Exchange) -> None:
+        """End an exchange from the loop: for finalizers, which may run anywhere, in any thread."""
+        if os.getpid() == self._pid and self._hub.loop is not None:
+            self._hub.loop.run_callback_threadsafe(exchange.close)
+
+    # -- the loop's side -------------------------------------------------------------------------------------
+
+    def flush_soon(self) -> None:
+        """Send, once in this turn of the loop, all that greenlets have put on its way."""
+        if not self._flush_due:
+            self._flush_due = True
+            self._hub.loop.run_callback(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if self.channel.closed or os.getpid() != self._pid:
+            return
+        out = self.protocol.outgoing()
+        if out:
+            self.channel.write(out)
+        self.channel.flush()
+        if self.channel.write_error is not None:
+            self._lose_writing(self.channel.write_error)
+
+    def _lose_writing(self, cause: OSError) -> None:
+        """The peer takes no more: what it said before may still be there (RFC 9112 section 9.5)."""
+        self._pump()
+        if not self.closed:
+            error = WriteError(f"writing to {self.route.origin} failed: {cause}")
+            error.__cause__ = cause
+            self._die(error, "write failed")
+
+    def _on_readable(self) -> None:
+        if os.getpid() != self._pid:  # a copy in a forked child: the bytes are the parent's
+            self.channel.unwatch()
+            return
+        self._read()
+        if not self.protocol.wants_data:
+            self.channel.unwatch()
+
+    def _pump(self) -> None:
+        """Take all that has arrived, at least once and until nothing is there."""
+        while not self.closed and self._read():
+            pass
+
+    def _read(self) -> bool:
+        """Take what one read gives; False when nothing was there, or nothing more will be."""
+        try:
+            data = self.channel.read()
+            if data is None and not self.channel.ended:
+                return False
+            events = self._receive(data) if data else []
+            if self.channel.ended:
+                events += self._receive(b"")
+        except TransportError as exc:
+            self._die(exc, "read failed")
+            return False
+        self._dispatch(events)
+        if not self.closed:
+            self._flush()
+        return not self.channel.ended
+
+    def _receive(self, data: bytes) -> list[Event]:
+        try:
+            return self.protocol.receive(data)
+        except Exception as exc:  # a peer's bytes must never raise into the hub, whatever a parser makes of them
+            error = RemoteProtocolError(f"what {self.route.origin} sent could not be understood: {exc!r}")
+            error.__cause__ = exc
+            return [ConnectionFailed(error)]
+
+    def _dispatch(self, events: list[Event]) -> None:
+        changed = False
+        for event in events:
+            match event:
+                case DataReceived():
+                    if (exchange := self._by_stream.get(event.stream_id)) is not None:
+                        exchange.take_data(event.data, event.cost)
+                case HeadReceived():
+                    if (exchange := self._by_stream.get(event.stream_id)) is not None:
+                        exchange.take_head(event.head)
+                case ResponseEnded():
+                    if (exchange := self._by_stream.get(event.stream_id)) is not None:
+                        exchange.take_end(event.trailers)
+                        self.protocol.stop_sending(event.stream_id)
+                        self._forget(exchange)
+                        changed = True
+                case StreamFailed():
+                    if (exchange := self._by_stream.get(event.stream_id)) is not None:
+                        self._forget(exchange)
+                        exchange.fail(event.error)
+                        changed = True
+                case WindowOpened():
+                    self._ring_uploads(event.stream_id)
+                case CapacityChanged():
+                    changed = True
+                case ConnectionFailed():
+                    self._die(event.error, str(event.error))
+                    return
+                case _:
+                    continue
+        if changed:
+            self._settle()
+
+    def _ring_uploads(self, stream_id: int = 0) -> None:
+        for exchange in [self._by_stream.get(stream_id)] if stream_id else list(self._by_stream.values()):
+            if exchange is not None:
+                exchange.look_again()
+
+    # -- ends ------------------------------------------------------------------------------------------------
+
+    def _forget(self, exchange: Exchange) -> None:
+        self._exchanges.pop(exchange, None)
+        self._by_stream.pop(exchange.stream_id, None)
+        if not self._exchanges:
+            self.channel.unwatch()
+            self.idle_since = self._clock.stamp()
+
+    def _settle(self) -> None:
+        """After exchanges have ended, or may be more or fewer: close when nothing more may come, tell the pool."""
+        if not self._exchanges and self.protocol.retired:
+            self._flush()
+            self.close("no more requests may be sent on it")
+        elif not self._probing:
+            self.on_change(self)
+
+    def _die(self, error: TransportError, reason: str) -> None:
+        """Close at once; every open exchange gets an error of its own."""
+        if self.closed:
+            return
+        if out := self.protocol.outgoing():  # GOAWAY, where the protocol had a reason to give
+            self.channel.write(out)
+        self.channel.close()
+        exchanges = list(self._exchanges)
+        self._exchanges.clear()
+        self._by_stream.clear()
+        for exchange in exchanges:
+            exchange.fail(_own_copy(error, exchange))
+        if logger.isEnabledFor(logging.DEBUG):
+            gevent.spawn(log, "connection.closed", connection=self.number, origin=self.route.origin, reason=reason)
+        self.on_change(self)
+
+
+def _own_copy(error: TransportError, exchange: Exchange) -> TransportError:
+    """Return the error for one of several exchanges, with what is true of that one alone."""
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__
+    own.unprocessed = error.unprocessed or not exchange.stream_id
+    own.reused_silent = exchange.reused and not exchange.answered
+    return own

@@ -1,0 +1,86 @@
+"""Dialing: from a route to a connection that speaks a known protocol, within one connect timeout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Literal
+
+from greenh2._connection.connection import Connection
+from greenh2._errors import ConnectError
+from greenh2._models.route import Route
+from greenh2._models.trace import Trace
+from greenh2._net import tcp, tls
+from greenh2._net.channel import Channel
+from greenh2._net.clock import Clock
+from greenh2._net.dns import Resolver, resolve
+from greenh2._protocol.events import Protocol
+from greenh2._protocol.http1 import Http1Protocol
+from greenh2._protocol.http2 import Http2Protocol
+
+#: ``http2=``: offer it over TLS, never, or speak it at once (also without TLS).
+Http2Choice = bool | Literal["prior-knowledge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialer:
+    """How connections are made; called with a route, the seconds that are left, and who listens.  Switches greenlets.
+
+    Raises ConnectTimeout, ConnectError.  A kill or a gevent.Timeout from outside passes through; then, as after any
+    error, no descriptor stays open.
+    """
+
+    tls: tls.TlsSettings
+    http1: bool = True
+    http2: Http2Choice = True
+    clock: Clock = Clock()
+    resolver: Resolver = resolve
+
+    def multiplexed(self, route: Route) -> bool | None:
+        """Tell what is known of a route before any dial: many streams, one, or (None) as ALPN will say."""
+        if route.http1_only:
+            return False
+        if self.http2 == "prior-knowledge" or (route.secure and not self.http1):
+            return True
+        if not self.http2 or not route.secure:
+            return False
+        return None
+
+    def __call__(self, route: Route, seconds: float | None, trace: Trace | None) -> Connection:
+        started = monotonic()
+        peer = route.origin
+        if trace is not None:
+            trace("connection.dial", origin=peer)
+        sock = tcp.connect(route.host, route.port, peer, seconds, resolver=self.resolver)
+        channel: Channel | None = None
+        try:
+            channel = Channel(sock, peer)
+            if route.secure:
+                left = None if seconds is None else seconds - (monotonic() - started)
+                hostname = route.server_hostname or route.host
+                settings = replace(self.tls, alpn=("http/1.1",)) if route.http1_only else self.tls
+                tls.handshake(channel, settings.context(), hostname, peer, left)
+            protocol = self._protocol(route, channel)
+            connection = Connection(channel, protocol, route, self.clock)
+            connection.start()
+        except BaseException:
+            channel.close() if channel is not None else sock.close()
+            raise
+        if trace is not None:
+            took = f"{monotonic() - started:.4f}s"
+            trace("connection.connected", connection=connection.number, protocol=protocol.name, took=took)
+        return connection
+
+    def _protocol(self, route: Route, channel: Channel) -> Protocol:
+        agreed = channel.alpn
+        if route.http1_only:
+            return False
+        if agreed == "h2" or (self.http2 == "prior-knowledge" and not route.http1_only):
+            return Http2Protocol(route.origin)
+        if not self.http1:
+            raise ConnectError(f"{route.origin} does not speak HTTP/2 (ALPN: {agreed}), and http1=False forbids HTTP/1.1")
+        return Http1Protocol(route.origin)
+
+
+Dial = Callable[[Route, float | None, Trace | None], Connection]

@@ -1,0 +1,264 @@
+"""An exchange: one request and its response on one connection, owned by one greenlet at a time, ending exactly once.
+
+It is made by reserving a place.  `send` puts the request on its way and waits for the head of the response; `read`
+pulls the body.  A request's body that is still being sent when the answer begins is sent on from `read`, in the same
+greenlet.  Each exchange waits at its own bell with its own timer, so no other exchange can shorten or stretch it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from greenh2._errors import LocalProtocolError, StreamClosed, TransportError
+from greenh2._models.timeouts import Deadline, Phase
+from greenh2._net.bell import Bell
+from greenh2._protocol.events import Fields, RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from greenh2._connection.connection import Connection
+
+#: A greenlet that uploads waits while the connection holds more than this unsent (bytes).
+HIGH_WATER = 256 * 1024
+
+
+class Upload(Protocol):
+    """What is used of a request's body."""
+
+    length: int | None
+
+    def chunks(self) -> Iterator[bytes]: ...
+    def close(self) -> None: ...
+
+
+class Exchange:
+    """A place on a connection.  Whoever gets one must `close` it; closing twice does no harm."""
+
+    __slots__ = (
+        "__weakref__",
+        "_awaits_head",
+        "_bell",
+        "_body",
+        "_chunks",
+        "_closed",
+        "_complete",
+        "_connection",
+        "_declared",
+        "_error",
+        "_inbox",
+        "_piece",
+        "_sent",
+        "answered",
+        "head",
+        "holder",
+        "reused",
+        "stream_id",
+        "trailers",
+    )
+
+    def __init__(self, connection: Connection, *, reused: bool) -> None:
+        self._connection = connection
+        self._bell = Bell()
+        self._inbox: deque[tuple[bytes, int]] = deque()
+        self._error: TransportError | None = None
+        self._complete = False
+        self._closed = False
+        self._body: Upload | None = None
+        self._chunks: Iterator[bytes] | None = None
+        self._piece = memoryview(b"")
+        self._awaits_head = True
+        self._sent = 0
+        self._declared: int | None = None
+        self.reused = reused
+        self.stream_id = 0
+        #: Whether any part of the response has arrived.
+        self.answered = False
+        self.head: ResponseHead | None = None
+        self.trailers: Fields = []
+        #: Who holds the place, for reports; set by the pool.
+        self.holder: object = None
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a greenlet is waiting for this exchange at this moment."""
+        return self._bell.awaited
+
+    @property
+    def over(self) -> bool:
+        """Whether the place has been given back, by `close` or because the whole response has arrived."""
+        return self._closed or self._complete or self._error is not None
+
+    # -- the user's side: may switch greenlets -----------------------------------------------------------------
+
+    def send(self, head: RequestHead, body: Upload, declared: int | None, deadline: Deadline) -> ResponseHead:
+        """Send the request and return the head of the response.
+
+        Raises the error that ended the stream, a timeout of this request's own, or what the body's iterator raises.
+        The caller closes the exchange on any error.
+        """
+        end = body.length == 0
+        self.stream_id = self._connection.begin(self, head, end=end)
+        if not end:
+            self._body, self._declared = body, declared
+            self._chunks = body.chunks()
+        while self.head is None:
+            self._raise_if_failed()
+            self._advance(deadline)
+        self._awaits_head = False
+        if self.head.status >= 300 or self._complete:
+            self._stop_upload()
+        return self.head
+
+    def read(self, deadline: Deadline) -> bytes:
+        """Return what has arrived of the body, waiting for some; ``b""`` at its end.  Raises as `send` does."""
+        while not self._inbox:
+            if self._complete:
+                self._stop_upload()
+                return b""
+            self._raise_if_failed()
+            if self._closed:
+                raise StreamClosed("the response was closed before its body was read")
+            self._advance(deadline)
+        cost = sum(item[1] for item in self._inbox)
+        data = self._inbox[0][0] if len(self._inbox) == 1 else b"".join([item[0] for item in self._inbox])
+        self._inbox.clear()
+        self._connection.consumed(self.stream_id, cost)
+        return data
+
+    def close(self) -> None:
+        """Give the place back, ending the stream if it is not over.  Does not wait, and may be called from anywhere.
+
+        Last of all the request's body is closed, which may run a generator's ``finally``.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._inbox.clear()
+        self._connection.leave(self)
+        self._stop_upload()
+
+    def _raise_if_failed(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _advance(self, deadline: Deadline) -> None:
+        """Send a piece of the body if that is possible; else wait until anything has changed for this exchange."""
+        if self._chunks is not None and self._send_piece():
+            return
+        phase: Phase = "read" if self._chunks is None else "write"
+        limit = deadline.limit(phase)
+        started = monotonic()
+        while not self._has_news():
+            left = None if limit is None else limit - (monotonic() - started)
+            if not self._bell.wait(left) and not self._has_news():
+                raise deadline.error(phase, self._stalled(phase, limit))
+
+    def _has_news(self) -> bool:
+        if self._inbox or self._complete or self._error is not None or self._closed:
+            return True
+        if self._awaits_head and self.head is not None:
+            return True
+        return self._chunks is not None and self._may_send()
+
+    def _stalled(self, phase: Phase, limit: float | None) -> str:
+        what = "sent nothing" if phase == "read" else "took nothing of the request's body"
+        if phase == "read" and self.head is None:
+            what = "did not answer"
+        return f"{self._connection.route.origin} {what} for {limit:.3g} s"
+
+    # -- sending the body ------------------------------------------------------------------------------------
+
+    def _may_send(self) -> bool:
+        connection = self._connection
+        if connection.channel.write_error is not None:
+            return False
+        return connection.channel.unsent <= HIGH_WATER and connection.protocol.sendable(self.stream_id) > 0
+
+    def _send_piece(self) -> bool:
+        """Send one piece; False when the peer or the kernel takes nothing now."""
+        if not self._piece and not self._fetch():
+            return True
+        if not self._may_send():
+            return False
+        room = self._connection.protocol.sendable(self.stream_id)
+        piece, self._piece = bytes(self._piece[:room]), self._piece[room:]
+        self._sent += len(piece)
+        last = self._sent == self._declared and not self._piece
+        if last:
+            self._check_no_more()
+        self._connection.send(self.stream_id, piece, end=last)
+        if last:
+            self._end_upload()
+        return True
+
+    def _fetch(self) -> bool:
+        """Get the next piece from the user's iterator, which may switch greenlets; False when the upload is over."""
+        assert self._chunks is not None
+        for piece in self._chunks:
+            if self._error is not None or self._complete or self._closed:
+                self._stop_upload()
+                return False
+            if piece:
+                if self._declared is not None and self._sent + len(piece) > self._declared:
+                    raise LocalProtocolError(
+                        f"the request's body is longer than its Content-Length of {self._declared} bytes"
+                    )
+                self._piece = memoryview(piece)
+                return True
+        if self._declared is not None and self._sent < self._declared:
+            raise LocalProtocolError(
+                f"the request's body ended after {self._sent} of {self._declared} bytes (Content-Length)"
+            )
+        if self._error is None and not self._complete and not self._closed:
+            self._connection.send(self.stream_id, b"", end=True)
+        self._end_upload()
+        return False
+
+    def _check_no_more(self) -> None:
+        assert self._chunks is not None
+        if any(self._chunks):
+            raise LocalProtocolError(f"the request's body is longer than its Content-Length of {self._declared} bytes")
+
+    def _end_upload(self) -> None:
+        self._chunks = None
+        self._piece = memoryview(b"")
+
+    def _stop_upload(self) -> None:
+        """Send no more of the body; whoever made it may clean up."""
+        if self._body is not None:
+            body, self._body = self._body, None
+            self._end_upload()
+            body.close()
+
+    # -- the connection's side: never switches ----------------------------------------------------------------
+
+    def take_head(self, head: ResponseHead) -> None:
+        self.answered = True
+        self.head = head
+        self._bell.ring()
+
+    def take_data(self, data: bytes, cost: int) -> None:
+        self.answered = True
+        self._inbox.append((data, cost))
+        self._bell.ring()
+
+    def take_end(self, trailers: Fields) -> None:
+        self._complete = True
+        self.trailers = trailers
+        self._bell.ring()
+
+    def fail(self, error: TransportError) -> None:
+        if not self._complete:
+            self._error = error
+        self._bell.ring()
+
+    def look_again(self) -> None:
+        """The window or the buffer may have room: a waiting upload should see."""
+        if self._chunks is not None:
+            self._bell.ring()

@@ -1,0 +1,123 @@
+"""Defaults are what a client adds to each request it builds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from greenh2._errors import InvalidURL
+from greenh2._middleware.auth import Auth
+from greenh2._middleware.hooks import EventHooks
+from greenh2._models.body import RequestContent, RequestData
+from greenh2._models.cookies import Cookies, CookieTypes
+from greenh2._models.headers import Headers, HeaderTypes
+from greenh2._models.request import Request
+from greenh2._models.timeouts import Timeout, TimeoutTypes, UseClientDefault
+from greenh2._models.url import URL, QueryParams, QueryParamTypes
+from greenh2._version import __version__
+
+DEFAULT_HEADERS: Final = (
+    ("Accept", "*/*"),
+    ("Accept-Encoding", "gzip, deflate"),
+    ("Connection", "keep-alive"),
+    ("User-Agent", f"python-greenh2/{__version__}"),
+)
+
+
+class Defaults:
+    """The settings of a client that each request it builds starts from.
+
+    Kept apart from the Client so that the chain of middlewares, which looks at some of them, does not hold
+    the Client itself: a Client that is dropped is freed at once, not when the garbage collector comes round.
+    """
+
+    __slots__ = (
+        "auth",
+        "base_url",
+        "cookies",
+        "event_hooks",
+        "follow_redirects",
+        "headers",
+        "params",
+        "timeout",
+    )
+
+    auth: Auth | None
+    base_url: URL
+    cookies: Cookies
+    event_hooks: EventHooks
+    follow_redirects: bool
+    headers: Headers
+    params: QueryParams
+    timeout: Timeout
+
+    def build_request(
+        self,
+        method: str,
+        url: URL | str,
+        *,
+        content: RequestContent | None,
+        data: RequestData | None,
+        json: object,
+        params: QueryParamTypes | None,
+        headers: HeaderTypes | None,
+        cookies: CookieTypes | None,
+        timeout: TimeoutTypes | UseClientDefault,
+        extensions: Mapping[str, object] | None,
+    ) -> Request:
+        """Merge what one call says into what the client says, and build the request."""
+        added = dict(extensions or {})
+        if "timeout" not in added:
+            added["timeout"] = self.timeout if isinstance(timeout, UseClientDefault) else Timeout(timeout)
+        if cookies:
+            added["cookies"] = Cookies(cookies)
+        target = self.resolve(url)
+        return Request(
+            method,
+            target,
+            params=self._with_own_params(target, params),
+            headers=self.headers | headers if headers else self.headers.copy(),
+            content=content,
+            data=data,
+            json=json,
+            extensions=added,
+        )
+
+    def resolve(self, url: URL | str) -> URL:
+        """Return the URL, put behind `base_url` when it is a path."""
+        target = URL(url)
+        if target.scheme or not self.base_url.host:
+            return target
+        if target.host:
+            raise InvalidURL(
+                f"{target.redacted!r} begins with two slashes, so it names a host and no scheme: write the scheme, "
+                "or the path with one slash."
+            )
+        path = self.base_url.raw_path + target.raw_path.lstrip(b"/")
+        return self.base_url.copy_with(raw_path=path, fragment=target.fragment or None)
+
+    def _with_own_params(self, target: URL, params: QueryParamTypes | None) -> QueryParamTypes | None:
+        # A Request takes its params in place of the query of its URL.  Those that go with every request are
+        # no reason to lose a query that was written into the URL of this one.
+        if not self.params:
+            return params
+        return target.params.merge(self.params).merge(params)
+
+
+def default_headers(headers: HeaderTypes | None) -> Headers:
+    """Return the headers every request has, with those given in place of ours of the same names."""
+    merged = Headers(DEFAULT_HEADERS)
+    merged.update(headers)
+    return merged
+
+
+def base_url_of(url: URL | str) -> URL:
+    """Return a base_url, its path ending in a slash.  Raises InvalidURL unless paths can be put behind it."""
+    base = URL(url)
+    if base == URL(""):
+        return base
+    if not base.is_absolute_url:
+        raise InvalidURL(f"base_url is an absolute URL, as https://example.org/api/, not {base.redacted!r}")
+    if base.query or base.fragment:
+        raise InvalidURL(f"base_url has neither query nor fragment, not as {base.redacted!r}: say params= instead")
+    return base if base.raw_path.endswith(b"/") else base.copy_with(raw_path=base.raw_path + b"/")

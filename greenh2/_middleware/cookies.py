@@ -1,0 +1,60 @@
+"""RememberCookies sends what servers asked to have sent back, and keeps what they ask for next (RFC 6265)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from greenh2._middleware.derive import derive
+from greenh2._middleware.handler import Handler, closed_on_error
+from greenh2._models.cookies import Cookies
+from greenh2._models.request import Request
+from greenh2._models.response import Response
+
+
+class RememberCookies:
+    """Send the cookies of the jar that fit the URL, and put those of the response into the jar.
+
+    `jar` returns the jar in use.  Cookies of one call are found in the request's extension "cookies", and win
+    over those of the jar.  A Cookie header written by hand is sent as it is, with what the jar has under
+    other names behind it.  The request itself stays untouched: what is sent is a copy, so that the next
+    attempt or redirect is given the cookies of its own time and place.
+    """
+
+    def __init__(self, following: Handler, *, jar: Callable[[], Cookies]) -> None:
+        self._next = following
+        self._jar = jar
+
+    def __call__(self, request: Request) -> Response:
+        jar = self._jar()
+        response = self._next(with_cookies(request, jar))
+        if "set-cookie" in response.headers:
+            with closed_on_error(response):
+                jar.extract_cookies(response)
+        return response
+
+
+def with_cookies(request: Request, jar: Cookies) -> Request:
+    """Return the request as it is to be sent: itself when there is no cookie to add."""
+    once = request.extensions.get("cookies")
+    if isinstance(once, Cookies) and len(once):
+        merged = Cookies(jar)
+        merged.update(once)
+        jar = merged
+    elif not len(jar):
+        return request
+    sent = derive(request, headers=request.headers.copy())
+    by_hand = sent.headers.pop("cookie", None)
+    jar.set_cookie_header(sent)
+    if by_hand is not None:
+        sent.headers["Cookie"] = beside(by_hand, sent.headers.get("cookie", ""))
+    return sent
+
+
+def beside(by_hand: str, stored: str) -> str:
+    """Return a Cookie header written by hand, with the stored cookies of other names behind it."""
+    taken = {_name(pair) for pair in by_hand.split(";")}
+    return "; ".join([by_hand, *(pair for pair in stored.split("; ") if pair and _name(pair) not in taken)])
+
+
+def _name(pair: str) -> str:
+    return pair.partition("=")[0].strip()

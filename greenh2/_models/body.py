@@ -1,0 +1,247 @@
+"""A Body is what a request sends behind its headers: bytes, an iterable of bytes, or a file."""
+
+from __future__ import annotations
+
+import io
+import types
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from json import JSONEncoder
+from typing import Final, Protocol, TypeAlias, Union, runtime_checkable
+from urllib.parse import urlencode
+
+from greenh2._errors import StreamConsumed
+from greenh2._models.query import PrimitiveData, QueryParams
+
+CHUNK_SIZE: Final = 65_536
+"""How many bytes of a file are read and sent at a time."""
+
+_JSON: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+@runtime_checkable
+class BinaryFile(Protocol):
+    """What a file needs to be sent; one that can also seek and tell is measured, and may be sent again."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to that many bytes, b"" at the end."""
+        ...
+
+
+Body: TypeAlias = Union["BytesBody", "IterableBody", "FileBody"]
+RequestContent = str | bytes | bytearray | memoryview | Iterable[bytes] | BinaryFile | Body
+RequestData = Mapping[str, PrimitiveData | list[PrimitiveData] | tuple[PrimitiveData, ...]]
+
+
+class BytesBody:
+    """A body that lies in memory.  It may be sent any number of times."""
+
+    __slots__ = ("content", "length")
+
+    replayable: bool = True
+
+    def __init__(self, content: bytes = b"") -> None:
+        self.content = content
+        self.length: int | None = len(content)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return the bytes, in one piece, or none if there are none."""
+        return iter((self.content,) if self.content else ())
+
+    __iter__ = chunks
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+
+class IterableBody:
+    """A body that an iterable of bytes produces as it is sent.  Its length is not known.
+
+    An iterator, such as a generator, can be sent once; any other iterable as often as it can be iterated.
+    """
+
+    __slots__ = ("_iterable", "_running", "_used", "replayable")
+
+    length: int | None = None
+
+    def __init__(self, iterable: Iterable[bytes]) -> None:
+        self._iterable = iterable
+        self._running: Iterator[bytes] | None = None
+        self._used = False
+        self.replayable = not isinstance(iterable, Iterator)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return an iterator over the chunks, from their beginning; empty ones are left out.
+
+        Raises StreamConsumed when the iterable can be used only once, and was.  The iterator raises TypeError
+        for a chunk that is not bytes.  Iterating runs the caller's code, which may switch greenlets.
+        """
+        if self._used and not self.replayable:
+            raise StreamConsumed(
+                "The body of the request was made from an iterator, is used up, and cannot be sent again: "
+                "give the content as bytes, a list or a file to make that possible."
+            )
+        self._used = True
+        return self._iterate()
+
+    __iter__ = chunks
+
+    def close(self) -> None:
+        """Close a generator which has been started, so that its `finally` runs now.  May be called twice."""
+        running, self._running = self._running, None
+        if running is not None:
+            _finish(running)
+
+    def _iterate(self) -> Iterator[bytes]:
+        running = self._running = iter(self._iterable)
+        try:
+            for chunk in running:
+                if data := _as_bytes(chunk, "yielded"):
+                    yield data
+        finally:
+            _finish(running)
+
+
+class FileBody:
+    """A body that is read from a binary file, from where it stands, 64 KiB at a time.
+
+    A file that can seek is measured, and may be sent again.  What is added to it after it was measured is not
+    sent.  The file is never closed here: who opened it does that.  Reading a file on disk blocks all
+    greenlets for as long as it takes.
+    """
+
+    __slots__ = ("_file", "_start", "_used", "length", "replayable")
+
+    def __init__(self, file: BinaryFile) -> None:
+        self._file = file
+        self._used = False
+        self.length: int | None
+        self._start, self.length = _measure(file)
+        self.replayable = self.length is not None
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return an iterator over the chunks, from where the file stood at first.
+
+        Raises StreamConsumed when the file cannot seek, and was read.  The iterator raises TypeError when the
+        file was opened as text, and whatever reading raises.
+        """
+        if self._used and not self.replayable:
+            raise StreamConsumed(
+                "The body of the request was read from a file that cannot seek: it cannot be sent again."
+            )
+        self._used = True
+        return self._read()
+
+    __iter__ = chunks
+
+    def close(self) -> None:
+        """Do nothing: the file belongs to its opener."""
+
+    def _read(self) -> Iterator[bytes]:
+        left = self.length
+        if left is None:
+            while data := _as_bytes(self._file.read(CHUNK_SIZE), "read"):
+                yield data
+            return
+        self._file.seek(self._start)  # type: ignore[attr-defined]  # _measure() has seen that it can
+        while left > 0 and (data := _as_bytes(self._file.read(min(left, CHUNK_SIZE)), "read")):
+            left -= len(data)
+            yield data
+
+
+def encode_body(
+    content: RequestContent | None = None, data: RequestData | None = None, json: object = None
+) -> tuple[list[tuple[str, str]], Body]:
+    """Return the headers that describe a body, and the body.
+
+    `content` is sent as it is, str as UTF-8; `data` as a form (application/x-www-form-urlencoded); `json` as
+    compact JSON in UTF-8.  Without any there is an empty body, and no header.  Raises TypeError for more than
+    one, or of the wrong type; ValueError for NaN and infinity in JSON.
+    """
+    if (content is not None) + bool(data) + (json is not None) > 1:
+        raise TypeError("A request has one body: give only one of content, data and json.")
+    if content is not None:
+        body = _content_body(content)
+        if body.length is None:
+            return [("Transfer-Encoding", "chunked")], body
+        return ([("Content-Length", str(body.length))] if body.length else []), body
+    if data:
+        if not isinstance(data, Mapping):
+            raise TypeError(
+                f"data is a mapping to be sent as a form, not {_name(data)}: use content for raw bytes."
+            )
+        form = urlencode(QueryParams(data).multi_items()).encode("ascii")
+        return _described(form, "application/x-www-form-urlencoded")
+    if json is not None:
+        return _described(_JSON.encode(json).encode("utf-8"), "application/json")
+    return [], BytesBody()
+
+
+def encode_response(
+    content: RequestContent | None, text: str | None, html: str | None, json: object
+) -> tuple[list[tuple[str, str]], Body]:
+    """Return the headers that describe the body of a response made by hand, and the body."""
+    if content is not None:
+        return encode_body(content)
+    if text is not None:
+        return _described(text.encode("utf-8"), "text/plain; charset=utf-8")
+    if html is not None:
+        return _described(html.encode("utf-8"), "text/html; charset=utf-8")
+    return encode_body(json=json)
+
+
+def _described(content: bytes, content_type: str) -> tuple[list[tuple[str, str]], Body]:
+    return [("Content-Length", str(len(content))), ("Content-Type", content_type)], BytesBody(content)
+
+
+def _content_body(content: RequestContent) -> Body:
+    match content:
+        case bytes():
+            return BytesBody(content)
+        case str():
+            return BytesBody(content.encode("utf-8"))
+        case bytearray() | memoryview():
+            return BytesBody(bytes(content))
+        case BytesBody() | IterableBody() | FileBody():
+            return content
+        case Mapping():
+            raise TypeError(
+                f"content is bytes, str, an iterable of bytes or a file: use data or json for a {_name(content)}"
+            )
+        case BinaryFile():
+            return FileBody(content)
+        case Iterable():
+            return IterableBody(content)
+        case _:
+            raise TypeError(f"content is bytes, str, an iterable of bytes or a file, not {_name(content)}.")
+
+
+def _measure(file: BinaryFile) -> tuple[int, int | None]:
+    if isinstance(file, io.TextIOBase):
+        raise TypeError('The file to be sent is opened as text: open it with mode "rb".')
+    try:
+        start: int = file.tell()  # type: ignore[attr-defined]  # files without it are caught below
+        end: int = file.seek(0, io.SEEK_END)  # type: ignore[attr-defined]
+        file.seek(start)  # type: ignore[attr-defined]
+    except (AttributeError, OSError):
+        return 0, None
+    return start, max(0, end - start)
+
+
+def _finish(running: Iterator[bytes]) -> None:
+    if isinstance(running, types.GeneratorType) and running.gi_running:
+        return  # Another greenlet is inside it, and will leave it by itself.
+    if isinstance(running, Generator):
+        running.close()
+
+
+def _as_bytes(chunk: object, how: str) -> bytes:
+    if isinstance(chunk, bytes):
+        return chunk
+    if isinstance(chunk, (bytearray, memoryview)):
+        return bytes(chunk)
+    hint = ': encode it, or open the file with mode "rb"' if isinstance(chunk, str) else ""
+    raise TypeError(f"The body of the request {how} {_name(chunk)}, which is not bytes{hint}.")
+
+
+def _name(value: object) -> str:
+    return type(value).__name__

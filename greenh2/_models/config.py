@@ -1,0 +1,67 @@
+"""Limits say how many connections a pool keeps, for how long, and how it watches over them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Bound a pool of connections.  Counts are integers, times are seconds, None means no bound.
+
+    The defaults of the first three are those of httpx's client.
+
+    `max_connections`: open connections in all, busy or idle.
+    `max_keepalive_connections`: idle ones among them that are kept; 0 keeps none.
+    `keepalive_expiry`: how long an idle one is kept.
+    `max_connections_per_origin`: open connections to one origin.
+    `max_streams_per_connection`: our own bound on concurrent HTTP/2 streams, besides the peer's.
+    `max_connection_age`: an older connection takes no new requests, and closes when its last one ends.
+    `ping_interval`: silence on an HTTP/2 connection with open streams before a PING is sent; None sends none.
+    `ping_timeout`: how long the answer to that PING may take before the connection counts as dead.
+    `fairness_delay`: how long a request may wait for a place before a busy HTTP/2 connection to another
+    origin is told to take no more.
+
+    Raises TypeError or ValueError, naming field and value.
+    """
+
+    max_connections: int | None = 100
+    max_keepalive_connections: int | None = 20
+    keepalive_expiry: float | None = 5.0
+    max_connections_per_origin: int | None = None
+    max_streams_per_connection: int | None = None
+    max_connection_age: float | None = None
+    ping_interval: float | None = None
+    ping_timeout: float = 15.0
+    fairness_delay: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_count("max_connections", self.max_connections, least=1)
+        _check_count("max_keepalive_connections", self.max_keepalive_connections, least=0)
+        _check_count("max_connections_per_origin", self.max_connections_per_origin, least=1)
+        _check_count("max_streams_per_connection", self.max_streams_per_connection, least=1)
+        _check_seconds("keepalive_expiry", self.keepalive_expiry, zero=True, none=True)
+        _check_seconds("max_connection_age", self.max_connection_age, zero=False, none=True)
+        _check_seconds("ping_interval", self.ping_interval, zero=False, none=True)
+        _check_seconds("ping_timeout", self.ping_timeout, zero=False, none=False)
+        _check_seconds("fairness_delay", self.fairness_delay, zero=True, none=False)
+
+
+def _check_count(name: str, value: object, *, least: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"Limits {name!r} is an integer or None, not {value!r}")
+    if value < least:
+        raise ValueError(f"Limits {name!r} is at least {least}, or None for no bound, not {value!r}")
+
+
+def _check_seconds(name: str, value: object, *, zero: bool, none: bool) -> None:
+    if value is None and none:
+        return
+    wanted = ("0 or more" if zero else "more than 0") + " seconds" + (", or None" if none else "")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"Limits {name!r} is {wanted}, not {value!r}")
+    if not 0 <= value < math.inf or (value == 0 and not zero):
+        raise ValueError(f"Limits {name!r} is {wanted}, not {value!r}")

@@ -1,0 +1,199 @@
+"""Cookies are what servers asked us to send back to them, held in the standard library's CookieJar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from http.cookiejar import Cookie, CookieJar
+from typing import TYPE_CHECKING, TypeVar, Union, cast, overload
+
+from greenh2._errors import CookieConflict
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+    from urllib.request import Request as UrllibRequest
+
+    from greenh2._models.request import Request
+    from greenh2._models.response import Response
+
+CookieTypes = Union["Cookies", CookieJar, Mapping[str, str], Sequence[tuple[str, str]]]
+Default = TypeVar("Default")
+
+
+class Cookies(MutableMapping[str, str]):
+    """A mutable mapping of names to values, over a CookieJar which knows domains, paths and expiry.
+
+    Made from a mapping, a list of pairs, a copy of other Cookies, or around a CookieJar (`jar`).  A cookie
+    that is set without a domain goes to every host.  Which cookies are taken and sent is up to the jar's
+    policy: that of Netscape and RFC 2965, without a list of public suffixes.
+    """
+
+    __slots__ = ("jar",)
+
+    def __init__(self, cookies: CookieTypes | None = None) -> None:
+        self.jar: CookieJar
+        if isinstance(cookies, CookieJar):
+            self.jar = cookies
+            return
+        self.jar = CookieJar()
+        self.update(cookies)
+
+    def extract_cookies(self, response: Response) -> None:
+        """Take the cookies which a response sets.  Raises RuntimeError when it has no request."""
+        if "set-cookie" in response.headers:
+            self.jar.extract_cookies(
+                cast("HTTPResponse", _JarResponse(response)),
+                cast("UrllibRequest", _JarRequest(response.request)),
+            )
+
+    def set_cookie_header(self, request: Request) -> None:
+        """Set the Cookie header of a request to those cookies which match it, unless it has one already."""
+        if self:
+            self.jar.add_cookie_header(cast("UrllibRequest", _JarRequest(request)))
+
+    def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
+        """Set a cookie, until the end of the session."""
+        self.jar.set_cookie(
+            Cookie(
+                version=0,
+                name=name,
+                value=value,
+                port=None,
+                port_specified=False,
+                domain=domain,
+                domain_specified=bool(domain),
+                domain_initial_dot=domain.startswith("."),
+                path=path,
+                path_specified=bool(path),
+                secure=False,
+                expires=None,
+                discard=True,
+                comment=None,
+                comment_url=None,
+                rest={"HttpOnly": ""},
+                rfc2109=False,
+            )
+        )
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(
+        self, name: str, /, default: Default, domain: str | None = None, path: str | None = None
+    ) -> str | Default: ...
+    @overload
+    def get(
+        self, name: str, /, default: None = None, domain: str | None = None, path: str | None = None
+    ) -> str | None: ...
+    def get(
+        self, name: str, /, default: object = None, domain: str | None = None, path: str | None = None
+    ) -> object:
+        """Return the value of a cookie, or the default.
+
+        Raises CookieConflict when several have this name: name the domain or the path as well.
+        """
+        found = self._matching(name, domain, path)
+        if len(found) > 1:
+            raise CookieConflict(
+                f"{len(found)} cookies are named {name!r}: name their domain or path as well."
+            )
+        return found[0].value if found else default
+
+    def delete(self, name: str, domain: str | None = None, path: str | None = None) -> None:
+        """Remove every cookie of this name, or those of them at this domain and path."""
+        for cookie in self._matching(name, domain, path):
+            self.jar.clear(cookie.domain, cookie.path, cookie.name)
+
+    def clear(self, domain: str | None = None, path: str | None = None) -> None:
+        """Remove all cookies, or those at this domain and path."""
+        for cookie in list(self.jar):
+            if domain in (None, cookie.domain) and path in (None, cookie.path):
+                self.jar.clear(cookie.domain, cookie.path, cookie.name)
+
+    # MutableMapping.update() also takes keywords, and no jar.
+    def update(self, cookies: CookieTypes | None = None) -> None:  # type: ignore[override]
+        """Set each cookie given here."""
+        match cookies:
+            case None:
+                pass
+            case Cookies() | CookieJar():
+                for cookie in cookies.jar if isinstance(cookies, Cookies) else cookies:
+                    self.jar.set_cookie(cookie)
+            case _:
+                for name, value in cookies.items() if isinstance(cookies, Mapping) else cookies:
+                    self.set(name, value)
+
+    def __getitem__(self, name: str) -> str:
+        """Return the value of a cookie.  Raises KeyError, or CookieConflict when several have this name."""
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self.set(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        """Remove every cookie of this name.  Raises KeyError when there is none."""
+        if not self._matching(name, None, None):
+            raise KeyError(name)
+        self.delete(name)
+
+    def __contains__(self, name: object) -> bool:
+        return any(cookie.name == name for cookie in self.jar)
+
+    def __iter__(self) -> Iterator[str]:
+        return (cookie.name for cookie in self.jar)
+
+    def __len__(self) -> int:
+        return len(self.jar)
+
+    def __bool__(self) -> bool:
+        return any(True for _ in self.jar)
+
+    def __repr__(self) -> str:
+        shown = ", ".join([f"{c.name} for {c.domain or '*'}{c.path}" for c in self.jar])
+        return f"<Cookies[{shown}]>"
+
+    def _matching(self, name: str, domain: str | None, path: str | None) -> list[Cookie]:
+        return [
+            cookie
+            for cookie in self.jar
+            if cookie.name == name and domain in (None, cookie.domain) and path in (None, cookie.path)
+        ]
+
+
+class _JarRequest:
+    """What a CookieJar asks of a urllib.request.Request."""
+
+    unverifiable = False
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.type = request.url.scheme
+        self.host = request.url.authority.decode("ascii")
+        self.origin_req_host = request.url.raw_host.decode("ascii")
+
+    def get_full_url(self) -> str:
+        return str(self._request.url)
+
+    def has_header(self, name: str) -> bool:
+        return name in self._request.headers
+
+    def get_header(self, name: str, default: str | None = None) -> str | None:
+        return self._request.headers.get(name, default)
+
+    def add_unredirected_header(self, name: str, value: str) -> None:
+        self._request.headers[name] = value
+
+
+class _JarResponse:
+    """What a CookieJar asks of an http.client.HTTPResponse: its headers, by name."""
+
+    def __init__(self, response: Response) -> None:
+        self._headers = response.headers
+
+    def info(self) -> _JarResponse:
+        return self
+
+    def get_all(self, name: str, default: list[str]) -> list[str]:
+        return self._headers.get_list(name) or default

@@ -1,0 +1,59 @@
+"""What Content-Type and Link say, taken apart: a value, and parameters behind semicolons."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+# name=value, the value a token or in quotes (RFC 9110 section 5.6.6).
+_PARAMETER: Final = re.compile(r'\s*;\s*([^\s;=,"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))')
+_LINK_TARGET: Final = re.compile(r"[\s,;]*<([^>]*)>")
+_ESCAPED: Final = re.compile(r"\\(.)")
+
+
+@lru_cache(maxsize=256)
+def charset_of(content_type: str) -> str | None:
+    """Return the charset that a Content-Type names, in lower case; None when it names none."""
+    start = content_type.find(";")
+    while start >= 0:
+        parameters, start = _parameters(content_type, start)
+        if "charset" in parameters:
+            return parameters["charset"].strip("'").lower() or None
+        start = content_type.find(";", start + 1)
+    return None
+
+
+@lru_cache(maxsize=256)
+def is_text_encoding(name: str) -> bool:
+    """Tell whether Python can decode text by an encoding of this name; "hex" and the like are none."""
+    try:
+        b"a".decode(name, "replace")
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+def parse_links(link: str) -> dict[str, dict[str, str]]:
+    """Take a Link header apart (RFC 8288 section 3): by relation type, or URL where that is missing.
+
+    Each link is its parameters by name, and its target under "url".  What does not parse is left out.
+    """
+    links: dict[str, dict[str, str]] = {}
+    position = 0
+    while target := _LINK_TARGET.match(link, position):
+        parameters, position = _parameters(link, target.end())
+        links[parameters.get("rel") or target[1]] = {**parameters, "url": target[1]}
+        comma = link.find(",", position)
+        position = comma if comma >= 0 else len(link)
+    return links
+
+
+def _parameters(text: str, position: int) -> tuple[dict[str, str], int]:
+    found: dict[str, str] = {}
+    while parameter := _PARAMETER.match(text, position):
+        name, quoted, token = parameter.groups()
+        # The first of a name counts (RFC 8288 section 3.3).
+        found.setdefault(name.lower(), token if quoted is None else _ESCAPED.sub(r"\1", quoted))
+        position = parameter.end()
+    return found, position

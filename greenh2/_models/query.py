@@ -1,0 +1,148 @@
+"""QueryParams are the names and values behind the question mark of a URL."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from typing import TypeVar, Union, overload
+from urllib.parse import parse_qsl, urlencode
+
+PrimitiveData = str | int | float | bool | None
+QueryParamTypes = Union[
+    "QueryParams",
+    Mapping[str, PrimitiveData | Sequence[PrimitiveData]],
+    Sequence[tuple[str, PrimitiveData]],
+    str,
+    bytes,
+]
+Default = TypeVar("Default")
+
+
+class QueryParams(Mapping[str, str]):
+    """An immutable multi-dict of query parameters.
+
+    Made from a query string, a mapping (a list or tuple as value stands for several), a list of pairs, other
+    QueryParams, or keywords.  Values become str: True and False "true" and "false", None "".  Looking a
+    name up gives the first of its values.  `str()` encodes for a form or URL, a space as "+"
+    (application/x-www-form-urlencoded).  The order is kept, also between different names.
+    """
+
+    __slots__ = ("_first", "_pairs")
+
+    def __init__(self, params: QueryParamTypes | None = None, /, **keywords: PrimitiveData) -> None:
+        if params is not None and keywords:
+            raise TypeError("QueryParams are made from one argument or from keywords, not from both")
+        self._pairs: tuple[tuple[str, str], ...] = _pairs(keywords if params is None else params)
+        self._first: dict[str, str] = {}
+        for name, value in self._pairs:
+            self._first.setdefault(name, value)
+
+    def __getitem__(self, key: str) -> str:
+        return self._first[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._first
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._first)
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    @overload
+    def get(self, key: str, /) -> str | None: ...
+    @overload
+    def get(self, key: str, /, default: Default) -> str | Default: ...
+    def get(self, key: str, /, default: object = None) -> object:
+        """Return the first value of a name, or the default."""
+        return self._first.get(key, default)
+
+    def get_list(self, key: str) -> list[str]:
+        """Return every value of a name, in order."""
+        return [value for name, value in self._pairs if name == key]
+
+    def keys(self) -> KeysView[str]:
+        """The names, each once."""
+        return self._first.copy().keys()
+
+    def values(self) -> ValuesView[str]:
+        """The first value of each name."""
+        return self._first.copy().values()
+
+    def items(self) -> ItemsView[str, str]:
+        """The pairs of each name and its first value."""
+        return self._first.copy().items()
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """Return every pair of name and value, in order."""
+        return list(self._pairs)
+
+    def set(self, key: str, value: PrimitiveData = None) -> QueryParams:
+        """Return params with this as the only value of its name, where the first one stood."""
+        pair = (str(key), _text(value))
+        names = [name for name, _ in self._pairs]
+        if pair[0] not in names:
+            return QueryParams([*self._pairs, pair])
+        place = names.index(pair[0])
+        kept = [old for old in self._pairs[place:] if old[0] != pair[0]]
+        return QueryParams([*self._pairs[:place], pair, *kept])
+
+    def add(self, key: str, value: PrimitiveData = None) -> QueryParams:
+        """Return params with one more value of a name, at the end."""
+        return QueryParams([*self._pairs, (str(key), _text(value))])
+
+    def remove(self, key: str) -> QueryParams:
+        """Return params without any value of a name."""
+        return QueryParams([pair for pair in self._pairs if pair[0] != key])
+
+    def merge(self, params: QueryParamTypes | None = None) -> QueryParams:
+        """Return params in which each name given here has the values given here; new names come last."""
+        other = QueryParams(params)
+        return QueryParams([*(pair for pair in self._pairs if pair[0] not in other), *other._pairs])
+
+    def __eq__(self, other: object) -> bool:
+        """Compare all pairs, without regard to their order."""
+        if not isinstance(other, QueryParams):
+            return NotImplemented
+        return sorted(self._pairs) == sorted(other._pairs)
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted(self._pairs)))
+
+    def __str__(self) -> str:
+        return urlencode(self._pairs)
+
+    def __repr__(self) -> str:
+        return f"QueryParams({str(self)!r})"
+
+
+def _pairs(params: QueryParamTypes) -> tuple[tuple[str, str], ...]:
+    match params:
+        case QueryParams():
+            return params._pairs
+        case str() | bytes():
+            query = params.decode("ascii") if isinstance(params, bytes) else params
+            return tuple(parse_qsl(query, keep_blank_values=True))
+        case Mapping():
+            return tuple(
+                [(str(name), _text(one)) for name, value in params.items() for one in _several(value)]
+            )
+        case _:
+            return tuple([(str(name), _text(value)) for name, value in params])
+
+
+def _several(value: PrimitiveData | Sequence[PrimitiveData]) -> Sequence[PrimitiveData]:
+    return value if isinstance(value, (list, tuple)) else [value]  # type: ignore[list-item]  # a str is one
+
+
+def _text(value: PrimitiveData) -> str:
+    match value:
+        case str():
+            return value
+        case None:
+            return ""
+        case True:
+            return "true"
+        case False:
+            return "false"
+        case _:
+            return str(value)

@@ -1,0 +1,395 @@
+"""A Response is a status, headers, and a body which is pulled from its stream as it is read."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Callable, Generator, Iterator, Mapping
+from datetime import timedelta
+from time import perf_counter
+from typing import Any, Final, Protocol
+
+from greenh2._errors import HTTPError, ResponseNotRead, StreamClosed, StreamConsumed
+from greenh2._models.body import BytesBody, RequestContent, encode_response
+from greenh2._models.codes import codes
+from greenh2._models.cookies import Cookies
+from greenh2._models.decoders import make_decoder
+from greenh2._models.headers import Headers, HeaderTypes
+from greenh2._models.parameters import charset_of, is_text_encoding, parse_links
+from greenh2._models.reading import as_lines, as_text, decoded, in_chunks
+from greenh2._models.request import Request
+from greenh2._models.status_error import status_error
+from greenh2._models.url import URL
+
+_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
+_PICKLED: Final = (
+    *("status_code", "headers", "trailers", "history", "next_request", "num_bytes_downloaded"),
+    *("is_stream_consumed", "_request", "_content", "_elapsed"),
+)
+# What of the extensions tells about the exchange and is not tied to a connection: pickling keeps it.
+_LASTING: Final = ("http_version", "reason_phrase", "stream_id", "timings")
+
+
+class ByteStream(Protocol):
+    """The body of a response as it comes in: iterate it once, and close it.
+
+    It may also have `trailers`, a list of pairs of bytes, which is looked at after the end.
+    """
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return an iterator over what has arrived; it may switch greenlets."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the exchange.  May be called twice."""
+        ...
+
+
+class Response:
+    """What a server answered.
+
+    Clients make these; tests and transports may: from `content`, `text`, `html` or `json`, which describe
+    themselves in the headers and are read at once, or from a `stream`, which describes nothing.
+
+    A streamed response must be read to its end or closed.  Iterating that fails or is given up closes it.
+    Reading switches greenlets, and raises the errors of the network; DecodingError, when the body is not what
+    its Content-Encoding says; StreamConsumed, when it is read a second time as a stream; StreamClosed.
+
+    Pickling keeps the content if it was read, and no more of the extensions than describes the exchange.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_content",
+        "_cookies",
+        "_elapsed",
+        "_encoding",
+        "_request",
+        "_started_at",
+        "_text",
+        "default_encoding",
+        "extensions",
+        "headers",
+        "history",
+        "is_closed",
+        "is_stream_consumed",
+        "next_request",
+        "num_bytes_downloaded",
+        "status_code",
+        "stream",
+        "trailers",
+    )
+
+    def __init__(
+        self,
+        status_code: int,
+        *,
+        headers: HeaderTypes | None = None,
+        content: RequestContent | None = None,
+        text: str | None = None,
+        html: str | None = None,
+        json: object = None,
+        stream: ByteStream | None = None,
+        request: Request | None = None,
+        extensions: Mapping[str, object] | None = None,
+        history: list[Response] | None = None,
+        default_encoding: str | Callable[[bytes], str] = "utf-8",
+        trailers: HeaderTypes | None = None,
+    ) -> None:
+        self.status_code = status_code
+        # Headers that came off the wire are this response's own already.
+        self.headers = headers if stream is not None and isinstance(headers, Headers) else Headers(headers)
+        self.trailers = Headers(trailers)
+        self.extensions: dict[str, Any] = dict(extensions) if extensions else {}
+        self.history: list[Response] = list(history) if history else []
+        self.next_request: Request | None = None
+        self.default_encoding = default_encoding
+        self.is_closed = False
+        self.is_stream_consumed = False
+        self.num_bytes_downloaded = 0
+        self._request = request
+        self._content: bytes | None = None
+        self._text: str | None = None
+        self._encoding: str | None = None
+        self._cookies: Cookies | None = None
+        self._elapsed: timedelta | None = None
+        self._started_at: float | None = None
+        self.stream: ByteStream
+        if stream is not None:
+            self.stream = stream
+            return
+        fields, self.stream = encode_response(content, text, html, json)
+        for name, value in fields:
+            if name != "Transfer-Encoding" or "content-length" not in self.headers:
+                self.headers.setdefault(name, value)
+        if isinstance(self.stream, BytesBody):
+            self.read()
+
+    @property
+    def request(self) -> Request:
+        """The request that was answered.  Raises RuntimeError when there is none."""
+        if self._request is None:
+            raise RuntimeError("This response belongs to no request: its .request was never set.")
+        return self._request
+
+    @request.setter
+    def request(self, request: Request) -> None:
+        self._request = request
+
+    @property
+    def url(self) -> URL:
+        """The URL that was asked for."""
+        return self.request.url
+
+    @property
+    def http_version(self) -> str:
+        """ "HTTP/2", "HTTP/1.1" or "HTTP/1.0"."""
+        version: bytes = self.extensions.get("http_version", b"HTTP/1.1")
+        return version.decode("ascii", "ignore")
+
+    @property
+    def reason_phrase(self) -> str:
+        """What the server calls the status; HTTP/2 sends no phrase, so that it is the registered one."""
+        phrase: bytes = self.extensions.get("reason_phrase", b"")
+        return phrase.decode("ascii", "ignore") if phrase else codes.get_reason_phrase(self.status_code)
+
+    @property
+    def stream_id(self) -> int | None:
+        """The number of the HTTP/2 stream; None for HTTP/1."""
+        stream_id: int | None = self.extensions.get("stream_id")
+        return stream_id
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """How long the phases of the exchange took, in seconds; empty when nobody measured."""
+        timings: dict[str, float] = self.extensions.get("timings", {})
+        return timings
+
+    @property
+    def connection_info(self) -> Any:  # the transport's own type, which lies above this room
+        """What is known of the connection: addresses, TLS, whether it was reused.  None when nothing is."""
+        return self.extensions.get("connection_info")
+
+    @property
+    def elapsed(self) -> timedelta:
+        """The time from sending the request to closing the response.  Raises RuntimeError before that."""
+        if self._elapsed is None:
+            raise RuntimeError(
+                "elapsed is known when the response has been read or closed, and a client sent it."
+            )
+        return self._elapsed
+
+    @elapsed.setter
+    def elapsed(self, elapsed: timedelta) -> None:
+        self._elapsed = elapsed
+
+    @property
+    def _started(self) -> float | None:
+        return self._started_at
+
+    @_started.setter
+    def _started(self, started: float) -> None:
+        # The client tells when it began, by perf_counter(); a response made from content is closed by then.
+        self._started_at = started
+        if self.is_closed and self._elapsed is None:
+            self._elapsed = timedelta(seconds=perf_counter() - started)
+
+    @property
+    def content(self) -> bytes:
+        """The decoded body.  Raises ResponseNotRead before `read()`."""
+        if self._content is None:
+            raise ResponseNotRead
+        return self._content
+
+    @property
+    def text(self) -> str:
+        """The body as text, by `encoding`; what cannot be decoded becomes U+FFFD.  Raises ResponseNotRead."""
+        if self._text is None:
+            self._text = self.content.decode(self.encoding, "replace")
+        return self._text
+
+    @property
+    def encoding(self) -> str:
+        """How text is decoded: as was set, or as Content-Type says, or as `default_encoding` says.
+
+        The latter may be a function of the content, which is asked once the content is read; "utf-8" until
+        then.
+        """
+        if self._encoding is not None:
+            return self._encoding
+        encoding = self.charset_encoding
+        if encoding is None or not is_text_encoding(encoding):
+            if isinstance(self.default_encoding, str):
+                encoding = self.default_encoding
+            elif self._content is None:
+                return "utf-8"
+            else:
+                encoding = self.default_encoding(self._content)
+        self._encoding = encoding or "utf-8"
+        return self._encoding
+
+    @encoding.setter
+    def encoding(self, encoding: str) -> None:
+        if self._text is not None:
+            raise ValueError("The encoding cannot be set any more: text has been decoded by it.")
+        self._encoding = encoding
+
+    @property
+    def charset_encoding(self) -> str | None:
+        """The charset that Content-Type names, whether Python knows it or not; None when it names none."""
+        content_type = self.headers.get("content-type")
+        return None if content_type is None else charset_of(content_type)
+
+    def json(self, **kwargs: Any) -> Any:  # as json.loads, whose arguments these are
+        """Parse the body as JSON.  Raises ResponseNotRead; ValueError for what is no JSON."""
+        return jsonlib.loads(self.content, **kwargs)
+
+    @property
+    def cookies(self) -> Cookies:
+        """The cookies that this response sets.  Raises RuntimeError when it sets any and has no request."""
+        if self._cookies is None:
+            self._cookies = Cookies()
+            self._cookies.extract_cookies(self)
+        return self._cookies
+
+    @property
+    def links(self) -> dict[str, dict[str, str]]:
+        """The Link header taken apart (RFC 8288): by relation type, each a dict with "url" and parameters."""
+        return parse_links(self.headers.get("link", ""))
+
+    @property
+    def is_informational(self) -> bool:
+        """Whether the status is 1xx."""
+        return codes.is_informational(self.status_code)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return codes.is_success(self.status_code)
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether the status is 3xx; see `has_redirect_location` for one that leads anywhere."""
+        return codes.is_redirect(self.status_code)
+
+    @property
+    def is_client_error(self) -> bool:
+        """Whether the status is 4xx."""
+        return codes.is_client_error(self.status_code)
+
+    @property
+    def is_server_error(self) -> bool:
+        """Whether the status is 5xx."""
+        return codes.is_server_error(self.status_code)
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the status is 4xx or 5xx."""
+        return codes.is_error(self.status_code)
+
+    @property
+    def has_redirect_location(self) -> bool:
+        """Whether the status is 301, 302, 303, 307 or 308, and there is a Location."""
+        return self.status_code in _REDIRECTS and "location" in self.headers
+
+    def raise_for_status(self) -> Response:
+        """Return the response if its status is 2xx, else raise HTTPStatusError.
+
+        Raises RuntimeError when the response has no request.
+        """
+        self.request  # noqa: B018  # raises when there is none, also for a success
+        if self.is_success:
+            return self
+        raise status_error(self)
+
+    def read(self) -> bytes:
+        """Read the whole body, which closes the response, and return it decoded.  May be called again."""
+        if self._content is None:
+            self._content = b"".join(self.iter_bytes())
+        return self._content
+
+    def iter_raw(self, chunk_size: int | None = None) -> Generator[bytes, None, None]:
+        """Iterate over the body as it arrives, or in chunks of so many bytes, without decoding it."""
+        self._begin()
+        try:
+            yield from in_chunks(self._pull(), chunk_size)
+        except HTTPError as exc:
+            self._claim(exc)
+            raise
+        finally:
+            self.close()
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Generator[bytes, None, None]:
+        """Iterate over the decoded body as it arrives, or in chunks of so many bytes; also after `read()`."""
+        if self._content is not None:
+            yield from in_chunks(iter([self._content] if self._content else []), chunk_size)
+            return
+        self._begin()
+        try:
+            yield from in_chunks(decoded(self._pull(), make_decoder(self.headers)), chunk_size)
+        except HTTPError as exc:
+            self._claim(exc)
+            raise
+        finally:
+            self.close()
+
+    def iter_text(self, chunk_size: int | None = None) -> Generator[str, None, None]:
+        """Iterate over the body as text, by `encoding`, or in chunks of so many characters."""
+        pieces = self.iter_bytes()
+        try:
+            yield from as_text(pieces, self.encoding, chunk_size)
+        finally:
+            pieces.close()
+
+    def iter_lines(self) -> Generator[str, None, None]:
+        """Iterate over the lines of the text, without their ends, split where `str.splitlines()` does."""
+        texts = self.iter_text()
+        try:
+            yield from as_lines(texts)
+        finally:
+            texts.close()
+
+    def close(self) -> None:
+        """Let go of the exchange, whether the body was read or not.  May be called twice, from anywhere."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if self._started_at is not None:
+            self._elapsed = timedelta(seconds=perf_counter() - self._started_at)
+        self.stream.close()
+
+    def __repr__(self) -> str:
+        return f"<Response [{f'{self.status_code} {self.reason_phrase}'.rstrip()}]>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: getattr(self, name) for name in _PICKLED}
+        state["extensions"] = {name: self.extensions[name] for name in _LASTING if name in self.extensions}
+        state["_encoding"] = self._encoding if self._content is None else self.encoding
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.default_encoding = "utf-8"
+        self.stream = BytesBody()
+        self.is_closed = True
+        self._text = self._cookies = self._started_at = None
+
+    def _begin(self) -> None:
+        if self.is_stream_consumed:
+            raise StreamConsumed("The body of the response has been streamed already, which works only once.")
+        if self.is_closed:
+            raise StreamClosed("The body of the response cannot be read: the response has been closed.")
+        self.is_stream_consumed = True
+
+    def _pull(self) -> Iterator[bytes]:
+        for piece in self.stream:
+            if piece:
+                self.num_bytes_downloaded += len(piece)
+                yield piece
+        trailers: list[tuple[bytes, bytes]] | None = getattr(self.stream, "trailers", None)
+        if trailers:
+            self.trailers = Headers.from_raw(trailers)
+
+    def _claim(self, error: HTTPError) -> None:
+        if error._request is None and self._request is not None:
+            error.request = self._request

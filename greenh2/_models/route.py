@@ -1,0 +1,82 @@
+"""A Route is where a request's connection leads: what may share a connection has the same Route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from greenh2._errors import InvalidURL, UnsupportedProtocol
+
+if TYPE_CHECKING:
+    from greenh2._models.url import URL
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Scheme, host and port of the peer, and the name it must prove over TLS.
+
+    `host` is ASCII as a socket wants it: IDNA-encoded, an IPv6 address without brackets, a trailing dot kept.
+    `server_hostname` is what TLS asks for (SNI) and verifies: the host without its trailing dot unless the
+    request's extension "sni_hostname" says otherwise; None for http.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    server_hostname: str | None = None
+    #: Do not offer HTTP/2: the server has asked for that (RFC 9113 section 7, HTTP_1_1_REQUIRED).
+    http1_only: bool = False
+
+    @classmethod
+    def of(cls, url: URL, extensions: Mapping[str, object] | None = None) -> Route:
+        """Return the route for a URL and its request's extensions.
+
+        Raises UnsupportedProtocol unless the scheme is http or https, InvalidURL when there is no host.
+        """
+        if not extensions:
+            return _route(url.scheme, url.raw_host, url.port, None, False)
+        sni = extensions.get("sni_hostname")
+        return _route(url.scheme, url.raw_host, url.port, sni, bool(extensions.get("http1_only")))
+
+    @property
+    def secure(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.scheme == "https"
+
+    @property
+    def origin(self) -> str:
+        """The route as a URL without a path, such as "https://example.org" (RFC 6454 section 6.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == DEFAULT_PORTS.get(self.scheme) else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
+
+    def __str__(self) -> str:
+        return self.origin
+
+
+@lru_cache(maxsize=1024)
+def _route(scheme: str, raw_host: bytes, port: int | None, sni: object, http1_only: bool) -> Route:
+    if scheme not in DEFAULT_PORTS:
+        told = f"has the scheme {scheme!r}" if scheme else "has no scheme"
+        raise UnsupportedProtocol(f"The URL {told}: only http:// and https:// can be requested.")
+    host = raw_host.decode("ascii")
+    if not host:
+        raise InvalidURL(f"The URL has no host: {scheme}:// needs one.")
+    if port is None:
+        port = DEFAULT_PORTS[scheme]
+    if scheme == "http":
+        return Route(scheme, host, port, None, http1_only)
+    match sni:
+        case None:
+            server_hostname = host.removesuffix(".")
+        case bytes():
+            server_hostname = sni.decode("ascii")
+        case str():
+            server_hostname = sni
+        case _:
+            raise TypeError(f"The extension 'sni_hostname' is a str, not {type(sni).__name__}")
+    return Route(scheme, host, port, server_hostname, http1_only)

@@ -1,0 +1,60 @@
+"""A bell: one greenlet waits at it, anybody on the same hub rings it.
+
+Ringing never switches greenlets and may be done from a callback of the hub.  Waiting is safe to kill: a ring that
+comes too late hits nobody.
+"""
+
+from __future__ import annotations
+
+from gevent import get_hub
+from gevent.hub import Waiter
+
+
+class Bell:
+    """Remembers one ring until somebody waits for it."""
+
+    __slots__ = ("_rung", "_waiter")
+
+    def __init__(self) -> None:
+        self._rung = False
+        self._waiter: Waiter | None = None
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a greenlet is waiting at this moment."""
+        return self._waiter is not None
+
+    def ring(self) -> None:
+        """Wake the waiting greenlet in the next turn of the loop, or let the next `wait` return at once."""
+        waiter = self._waiter
+        if waiter is None:
+            self._rung = True
+        else:
+            self._waiter = None
+            waiter.hub.loop.run_callback(waiter.switch, None)
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait for a ring, at most so many seconds (None: without bound); False when the time is over.  Switches."""
+        if self._rung:
+            self._rung = False
+            return True
+        if seconds is not None and seconds <= 0:
+            return False
+        hub = get_hub()
+        waiter = Waiter(hub)
+        self._waiter = waiter
+        if seconds is None:
+            try:
+                waiter.get()
+            finally:
+                self._waiter = None
+            return True
+        timer = hub.loop.timer(seconds)
+        timer.start(waiter.switch, None, update=True)
+        try:
+            waiter.get()
+            return self._waiter is None  # a ring in the same turn as the timer still counts
+        finally:
+            self._waiter = None
+            timer.stop()
+            timer.close()

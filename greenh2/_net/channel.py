@@ -1,0 +1,267 @@
+"""A channel: one TCP connection, with TLS or without, that reads and writes what is possible now and never blocks.
+
+Nothing here switches greenlets but `wait_readable`.  What is written goes into a buffer first (with TLS: through the
+memory BIOs) and from there to the kernel, as much as it takes; the rest follows from the loop when the socket is
+writable again.  So a greenlet that is killed can never leave half a frame behind, and no lock is needed.  Reading is
+either asked for (`read`) or driven by the loop (`watch`), whose callback runs in the hub and must not switch.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import ssl
+from collections.abc import Callable
+from typing import Protocol
+
+from gevent import get_hub, socket
+
+from greenh2._errors import ReadError, ServerDisconnected
+from greenh2._net.bell import Bell
+
+_READ, _WRITE = 1, 2
+
+
+class Watcher(Protocol):
+    """What is used of a gevent watcher."""
+
+    def start(self, callback: Callable[[], None]) -> None: ...
+    def stop(self) -> None: ...
+    def close(self) -> None: ...
+
+
+#: One call to the kernel takes at most this much (bytes).
+_RECEIVE = 256 * 1024
+_RECORDS = 64 * 1024
+_GONE = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EBADF))
+
+
+class Channel:
+    """One connection to ``peer`` (text for messages) over a connected gevent socket, which it owns from now on."""
+
+    def __init__(self, sock: socket.socket, peer: str) -> None:
+        sock.settimeout(0.0)
+        self._sock = sock
+        self._peer = peer
+        self._pid = os.getpid()
+        self._hub = get_hub()
+        self._tls: ssl.SSLObject | None = None
+        self._out = bytearray()
+        self._reader: Watcher = self._hub.loop.io(sock.fileno(), _READ)
+        self._writer: Watcher | None = None
+        self._watching = False
+        self._drained: Callable[[], None] | None = None
+        self.write_error: OSError | None = None
+        #: Whether the peer has ended its side; `read` still returns what came before.
+        self.ended = False
+        self.closed = False
+
+    # -- facts -----------------------------------------------------------------------------------------------
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        return len(self._out)
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS session, or None on a plain connection."""
+        return self._tls
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol that TLS agreed on, or None."""
+        return self._tls.selected_alpn_protocol() if self._tls is not None else None
+
+    def addresses(self) -> tuple[object, object]:
+        """Return the local and the remote address."""
+        try:
+            return self._sock.getsockname(), self._sock.getpeername()
+        except OSError:
+            return None, None
+
+    # -- TLS -------------------------------------------------------------------------------------------------
+
+    def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
+        """Put TLS on top; `handshake` must succeed before anything is read or written."""
+        self._cipher_in, self._cipher_out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._cipher_in, self._cipher_out, server_hostname=server_hostname)
+
+    def handshake(self) -> bool:
+        """Take the TLS handshake as far as it goes now; False while the peer has to say more.  Raises ssl.SSLError."""
+        assert self._tls is not None
+        try:
+            self._receive_cipher()
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        finally:
+            self._out += self._cipher_out.read()
+            self.flush()
+        return True
+
+    def _receive_cipher(self) -> bool:
+        """Move what the kernel has into the BIO; False when it has nothing."""
+        data = self._receive()
+        if data is None:
+            return False
+        if data:
+            self._cipher_in.write(data)
+        else:
+            self._cipher_in.write_eof()
+        return bool(data)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def read(self) -> bytes | None:
+        """Return what has arrived, ``b""`` at the end, None when nothing is there now.  Raises ReadError."""
+        if self._tls is None:
+            return self._receive()
+        while True:
+            arrived = self._receive_cipher()
+            data = self._decrypt(self._tls)
+            if data is not None or not arrived:
+                return data
+
+    def _receive(self) -> bytes | None:
+        try:
+            data: bytes = self._sock.recv(_RECEIVE)
+        except BlockingIOError:
+            return None
+        except OSError as exc:
+            if exc.errno in _GONE:
+                raise ServerDisconnected(f"the connection to {self._peer} was lost: {exc}") from exc
+            raise ReadError(f"reading from {self._peer} failed: {exc}") from exc
+        self.ended = not data
+        return data
+
+    def _decrypt(self, tls: ssl.SSLObject) -> bytes | None:
+        pieces: list[bytes] = []
+        try:
+            while piece := tls.read(_RECORDS):
+                pieces.append(piece)
+            self.ended = True  # close_notify
+        except ssl.SSLWantReadError:
+            if not pieces:
+                return None
+        except ssl.SSLEOFError:
+            self.ended = True
+        except ssl.SSLError as exc:
+            if not pieces:
+                raise ReadError(f"TLS from {self._peer} is broken: {exc}") from exc
+        finally:
+            if self._cipher_out.pending:  # answers of TLS itself: KeyUpdate, alerts
+                self._out += self._cipher_out.read()
+                self.flush()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        """Call back in the hub whenever something may be read, until `unwatch`."""
+        if not self._watching and not self.closed:
+            self._watching = True
+            self._reader.start(callback)
+
+    def unwatch(self) -> None:
+        """Stop calling back."""
+        if self._watching:
+            self._watching = False
+            self._reader.stop()
+
+    def wait_readable(self, seconds: float | None) -> bool:
+        """Wait until something may be read; False when the time is over.  Switches greenlets."""
+        bell = Bell()
+        self.watch(bell.ring)
+        try:
+            return bell.wait(seconds)
+        finally:
+            self.unwatch()
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Take these bytes into the buffer; they leave with the next `flush`."""
+        if self.write_error is not None or self.closed:
+            return
+        if self._tls is None:
+            self._out += data
+            return
+        try:
+            with memoryview(data) as view:
+                position = 0
+                while position < len(view):
+                    position += self._tls.write(view[position:])
+        except ssl.SSLError as exc:
+            self.write_error = exc
+        self._out += self._cipher_out.read()
+
+    def flush(self) -> None:
+        """Give the kernel what it takes now; the loop sends the rest when it can."""
+        if self._writer is not None or not self._out:
+            return
+        self._send()
+        if self._out and not self.closed:
+            self._writer = self._hub.loop.io(self._sock.fileno(), _WRITE)
+            self._writer.start(self._on_writable)
+
+    def on_drained(self, callback: Callable[[], None]) -> None:
+        """Call back in the hub each time the buffer has become empty, or writing has failed."""
+        self._drained = callback
+
+    def _send(self) -> None:
+        try:
+            while self._out:
+                with memoryview(self._out) as view:
+                    sent = self._sock.send(view)
+                del self._out[:sent]
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            self.write_error = exc
+            self._out.clear()
+
+    def _on_writable(self) -> None:
+        if os.getpid() != self._pid:  # a copy in a forked child: the connection is not its own
+            self._stop_writer()
+            return
+        self._send()
+        if not self._out:
+            self._stop_writer()
+            if self._drained is not None:
+                self._drained()
+
+    def _stop_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.stop()
+            self._writer.close()
+            self._writer = None
+
+    # -- ends ------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Say goodbye in TLS if that takes no waiting, and close.  Never switches; may be called twice."""
+        if os.getpid() != self._pid:
+            self.abandon()
+        if self.closed:
+            return
+        if self._tls is not None and self.write_error is None:
+            try:
+                self._tls.unwrap()
+            except (ssl.SSLError, OSError):
+                pass  # WantRead: the peer's own goodbye is not waited for
+            self._out += self._cipher_out.read()
+        if self._out and self.write_error is None:
+            self._send()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the descriptor and nothing else: what a forked child does with its copy.  Never switches."""
+        if self.closed:
+            return
+        self.closed = True
+        self._watching = False
+        self._reader.stop()
+        self._reader.close()
+        self._stop_writer()
+        self._out.clear()
+        self._drained = None
+        self._sock.close()

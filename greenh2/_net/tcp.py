@@ -1,0 +1,140 @@
+"""TCP connections: several addresses raced 250 ms apart, all within one time (RFC 8305)."""
+
+from __future__ import annotations
+
+import errno
+import os
+from time import monotonic
+
+import gevent
+from gevent import socket
+
+from greenh2._errors import ConnectError, ConnectTimeout
+from greenh2._net.bell import Bell
+from greenh2._net.dns import Address, Resolver
+
+#: RFC 8305 section 5: the recommended Connection Attempt Delay (seconds).
+ATTEMPT_DELAY = 0.25
+
+
+def connect(host: str, port: int, peer: str, seconds: float | None, *, resolver: Resolver) -> socket.socket:
+    """Return a connected socket to the first address that answers.  Switches greenlets.
+
+    The name lookup and all addresses share the seconds.  Raises ConnectTimeout or ConnectError.  A kill or a
+    gevent.Timeout from outside passes through and leaves no descriptor behind.
+    """
+    end = None if seconds is None else monotonic() + seconds
+    addresses = _resolve(host, port, peer, seconds, resolver)
+    return _Race(addresses, peer, seconds, end).run()
+
+
+def _resolve(host: str, port: int, peer: str, seconds: float | None, resolver: Resolver) -> list[Address]:
+    with gevent.Timeout(seconds) as timer:
+        try:
+            return resolver(host, port)
+        except gevent.Timeout as caught:
+            if caught is not timer:
+                raise
+            raise ConnectTimeout(f"the name of {peer} was not resolved within {seconds:.3g} s") from None
+
+
+class _Race:
+    """Attempts in flight, one socket and one watcher each; the first that connects wins, the rest are closed."""
+
+    def __init__(self, addresses: list[Address], peer: str, seconds: float | None, end: float | None) -> None:
+        self._waiting = _interleaved(addresses)
+        self._peer = peer
+        self._seconds = seconds
+        self._end = end
+        self._bell = Bell()
+        self._attempts: dict[socket.socket, tuple[object, Address]] = {}
+        self._failures: list[str] = []
+
+    def run(self) -> socket.socket:
+        try:
+            while True:
+                if self._waiting and (winner := self._start(self._waiting.pop(0))) is not None:
+                    return winner
+                if (winner := self._await()) is not None:
+                    return winner
+                if not self._waiting and not self._attempts:
+                    raise ConnectError(f"could not connect to {self._peer}: {'; '.join(self._failures) or 'no address'}")
+        finally:
+            for sock in list(self._attempts):
+                self._forget(sock)
+                sock.close()
+
+    def _start(self, address: Address) -> socket.socket | None:
+        family, target = address
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as exc:
+            self._failures.append(f"{target[0]}: {exc}")
+            return None
+        try:
+            sock.settimeout(0.0)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = sock.connect_ex(target)
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, os.strerror(code))
+            if code == 0:
+                return sock
+            watcher = gevent.get_hub().loop.io(sock.fileno(), 2)
+            self._attempts[sock] = (watcher, address)
+            watcher.start(self._bell.ring)
+        except OSError as exc:
+            self._failures.append(f"{target[0]}: {exc}")
+            sock.close()
+        except BaseException:
+            sock.close()
+            raise
+        return None
+
+    def _await(self) -> socket.socket | None:
+        """Wait for an answer or for the next attempt's turn; return the winner if there is one."""
+        turn = monotonic() + ATTEMPT_DELAY
+        while self._attempts:
+            now = monotonic()
+            if self._end is not None and now >= self._end:
+                raise ConnectTimeout(f"no connection to {self._peer} within {self._seconds:.3g} s")
+            if self._waiting and now >= turn:
+                return None
+            bounds = [end - now for end in (self._end, turn if self._waiting else None) if end is not None]
+            self._bell.wait(min(bounds) if bounds else None)
+            for sock in list(self._attempts):
+                if self._connected(sock):
+                    self._forget(sock)
+                    return sock
+            if not self._attempts:
+                return None
+        return None
+
+    def _connected(self, sock: socket.socket) -> bool:
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            _, (_, target) = self._attempts[sock]
+            self._failures.append(f"{target[0]}: {os.strerror(code)}")
+            self._forget(sock)
+            sock.close()
+            return False
+        try:
+            sock.getpeername()
+        except OSError:
+            return False  # still connecting
+        return True
+
+    def _forget(self, sock: socket.socket) -> None:
+        watcher, _ = self._attempts.pop(sock)
+        watcher.stop()  # type: ignore[attr-defined]
+        watcher.close()  # type: ignore[attr-defined]
+
+
+def _interleaved(addresses: list[Address]) -> list[Address]:
+    """Alternate between the families, the system's first choice first (RFC 8305 section 4)."""
+    first = [address for address in addresses if address[0] == addresses[0][0]]
+    second = [address for address in addresses if address[0] != addresses[0][0]]
+    mixed: list[Address] = []
+    while first or second:
+        mixed += first[:1] + second[:1]
+        first, second = first[1:], second[1:]
+    return mixed

@@ -1,0 +1,1 @@
+"""Which connection carries a request, and when: lanes decide, the pool waits, the reaper closes."""

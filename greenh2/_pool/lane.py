@@ -1,0 +1,110 @@
+"""A lane: what a pool knows of one route, and the decision of what its next request does.
+
+Pure: no I/O, no waiting, no clock.  The pool feeds it facts and carries out what it decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from greenh2._models.route import Route
+
+
+class Carrier(Protocol):
+    """What a lane asks of a connection."""
+
+    @property
+    def streams(self) -> int:
+        """How many places on it are held."""
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the peer allows no exchanges on it for now."""
+
+    def __hash__(self) -> int: ...
+
+
+C = TypeVar("C", bound=Carrier)
+W = TypeVar("W", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse(Generic[C]):
+    """Open an exchange on this connection."""
+
+    connection: C
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Make a new connection, if the pool has a place for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing can be done until something changes in this lane."""
+
+
+class Lane(Generic[C, W]):
+    """The connections, dials and waiting requests of one route."""
+
+    __slots__ = ("connections", "dials", "limit", "multiplexed", "ready", "route", "waiters")
+
+    def __init__(self, route: Route, *, multiplexed: bool | None, limit: int | None) -> None:
+        self.route = route
+        #: True: many streams on a connection; False: one; None: ALPN has not said yet.
+        self.multiplexed = multiplexed
+        #: The most connections that this route may have (None: no bound).
+        self.limit = limit
+        self.connections: dict[C, None] = {}
+        #: Those with room for another exchange; the last one is used first.
+        self.ready: dict[C, None] = {}
+        #: In order of arrival.
+        self.waiters: dict[W, None] = {}
+        #: Connections that are being made.
+        self.dials = 0
+
+    def decide(self) -> Reuse[C] | Dial | Wait:
+        """Return what the oldest waiting request should do now."""
+        if self.ready:
+            return Reuse(next(reversed(self.ready)))
+        if self.dials and self.multiplexed is not False:
+            return Wait()  # one dial serves all who ask: its answer is worth waiting for
+        if self.limit is not None and len(self.connections) + self.dials >= self.limit:
+            return Wait()
+        if self.multiplexed and any(connection.suspended for connection in self.connections):
+            return Wait()  # the peer wants no streams now: another connection would not change its mind
+        return Dial()
+
+    @property
+    def hungry(self) -> bool:
+        """Whether a request waits here that a free place in the pool would help."""
+        return bool(self.waiters) and not isinstance(self.decide(), Wait)
+
+    @property
+    def shares_dial(self) -> bool:
+        """Whether the waiting requests wait for a dial that is under way, not for a place."""
+        return bool(self.dials) and self.multiplexed is not False
+
+    @property
+    def deserted(self) -> bool:
+        """Whether nothing is left to be remembered but the protocol."""
+        return not (self.connections or self.waiters or self.dials)
+
+    def add(self, connection: C) -> None:
+        """Take a new connection, not ready yet."""
+        self.connections[connection] = None
+
+    def update(self, connection: C, *, room: bool) -> None:
+        """Note whether a connection has room."""
+        if room and connection in self.connections:
+            self.ready[connection] = None
+        else:
+            self.ready.pop(connection, None)
+
+    def remove(self, connection: C) -> bool:
+        """Forget a connection; False when it was not here."""
+        self.ready.pop(connection, None)
+        return self.connections.pop(connection, self) is None

@@ -1,0 +1,348 @@
+"""The pool of one hub: bounds connections, lets requests wait in order of arrival, and sees that no origin starves.
+
+A permit of the semaphore is a connection, dialing ones included.  Every change (an exchange ends, a connection
+closes, a dial fails, a request gives up) ends in `_serve`, which gives what is free to whoever has waited longest.
+Only `acquire` waits and dials, in the greenlet of the request; all else is plain bookkeeping that never switches, so
+a kill finds the pool before a change or after it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from greenh2._connection.connection import Connection
+from greenh2._connection.dial import Dialer
+from greenh2._connection.exchange import Exchange
+from greenh2._errors import CloseError, PoolTimeout, TimeoutException, TransportError
+from greenh2._models.config import Limits
+from greenh2._models.route import Route
+from greenh2._models.timeouts import Deadline
+from greenh2._models.trace import Trace
+from greenh2._pool import reaper, report
+from greenh2._pool.lane import Lane, Reuse
+from greenh2._pool.relief import Relief
+from greenh2._pool.waiter import PLACE, Holder, Place, Waiter
+
+PoolLane = Lane[Connection, Waiter]
+#: Lanes that are remembered for their protocol alone; more are forgotten.
+_MAX_DESERTED = 1024
+
+
+class Pool:
+    """Connections and waiting requests of one hub; no other thread and no forked child may use it."""
+
+    def __init__(self, limits: Limits, dialer: Dialer) -> None:
+        self.limits = limits
+        self.closed = False
+        self._dialer = dialer
+        self._permits = None if limits.max_connections is None else BoundedSemaphore(limits.max_connections)
+        self._lanes: dict[Route, PoolLane] = {}
+        self._waiting: dict[PoolLane, None] = {}
+        self._idle: dict[Connection, None] = {}
+        self._max_idle = limits.max_keepalive_connections
+        self._relief = Relief(self, limits.fairness_delay)
+        self._reaper: gevent.Greenlet | None = None
+
+    # -- facts -----------------------------------------------------------------------------------------------
+
+    @property
+    def lanes(self) -> Iterator[PoolLane]:
+        return iter(tuple(self._lanes.values()))
+
+    @property
+    def connections(self) -> Iterator[Connection]:
+        return (connection for lane in self.lanes for connection in tuple(lane.connections))
+
+    @property
+    def contended(self) -> bool:
+        """Whether any request waits."""
+        return bool(self._waiting)
+
+    @property
+    def idle(self) -> tuple[Connection, ...]:
+        """Idle connections, the least recently used first."""
+        return tuple(self._idle)
+
+    def hungry(self) -> list[PoolLane]:
+        """Return the lanes whose oldest request needs a place, in order of arrival."""
+        lanes = [lane for lane in self._waiting if lane.hungry]
+        lanes.sort(key=lambda lane: next(iter(lane.waiters)).arrival)
+        return lanes
+
+    # -- for requests: switches greenlets ----------------------------------------------------------------------
+
+    def acquire(self, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None) -> Exchange:
+        """Return an exchange on a connection to the route, waiting and dialing as needed.
+
+        Raises PoolTimeout (no place or stream in time), ConnectTimeout, ConnectError, TotalTimeout, and CloseError
+        when the client is closed meanwhile.  Whatever else is raised inside passes through; nothing stays taken.
+        """
+        lane = self._lane(route)
+        exchange = None if lane.waiters else self._take_ready(lane)
+        if exchange is None:
+            exchange = self._wait(Waiter(lane, holder, deadline), trace)
+        exchange.holder = holder
+        if trace is not None:
+            trace("pool.acquired", connection=exchange.connection.number, reused=exchange.reused)
+        return exchange
+
+    def _take_ready(self, lane: PoolLane) -> Exchange | None:
+        while lane.ready:
+            connection = next(reversed(lane.ready))
+            if self._fit(connection):
+                return self._open(connection)
+        return None
+
+    def _wait(self, waiter: Waiter, trace: Trace | None) -> Exchange:
+        lane = waiter.lane
+        lane.waiters[waiter] = None
+        self._waiting[lane] = None
+        try:
+            self._serve(lane)
+            while waiter.grant is None:
+                if not waiter.wait() and waiter.grant is None:
+                    raise self._too_late(waiter)
+        except BaseException:
+            self._withdraw(waiter)
+            raise
+        match waiter.grant:
+            case Exchange() as exchange:
+                return exchange
+            case Place():
+                return self._dial(waiter, trace)
+            case error:
+                raise error
+
+    def _withdraw(self, waiter: Waiter) -> None:
+        """Take a request out that gave up, and hand back what it was granted meanwhile."""
+        lane = waiter.lane
+        lane.waiters.pop(waiter, None)
+        if isinstance(waiter.grant, Exchange):
+            waiter.grant.close()
+        elif isinstance(waiter.grant, Place):
+            self._end_dial(lane)
+        self._serve(lane)
+
+    def _too_late(self, waiter: Waiter) -> TimeoutException:
+        phase = waiter.phase
+        deadline = waiter.deadline
+        if phase == "connect":
+            message = f"no connection to {waiter.lane.route.origin} within {waiter.spent['connect']:.3g} s"
+            return deadline.error("connect", message)
+        return deadline.error("pool", report.explain(self, waiter))
+
+    def _dial(self, waiter: Waiter, trace: Trace | None) -> Exchange:
+        lane = waiter.lane
+        try:
+            connection = self._dialer(lane.route, waiter.left("connect"), trace)
+        except BaseException as exc:
+            if isinstance(exc, TransportError) and not isinstance(exc, TimeoutException) and lane.shares_dial:
+                self._fail_waiters(lane, exc)
+            self._end_dial(lane)
+            self._serve(lane)
+            if isinstance(exc, TimeoutException) and waiter.deadline.exceeded():
+                raise waiter.deadline.error("connect", str(exc)) from exc
+            raise
+        lane.dials -= 1
+        lane.multiplexed = connection.protocol.multiplexed
+        lane.add(connection)
+        connection.on_change = self.update
+        exchange = connection.open()
+        if self.closed:
+            connection.close("the client was closed")
+        elif connection.closed:
+            self.update(connection)
+        self._note(lane, connection)
+        self._serve(lane)
+        return exchange
+
+    def _end_dial(self, lane: PoolLane) -> None:
+        lane.dials -= 1
+        self._release()
+
+    def _fail_waiters(self, lane: PoolLane, error: TransportError) -> None:
+        for waiter in tuple(lane.waiters):
+            own = copy.copy(error)
+            own.__cause__ = error
+            waiter.give(own)
+
+    # -- bookkeeping: never switches ---------------------------------------------------------------------------
+
+    def _lane(self, route: Route) -> PoolLane:
+        if self.closed:
+            raise CloseError("the client has been closed: make a new one to send more requests")
+        lane = self._lanes.get(route)
+        if lane is None:
+            if len(self._lanes) > _MAX_DESERTED:
+                self._lanes = {key: lane for key, lane in self._lanes.items() if not lane.deserted}
+            limit = self.limits.max_connections_per_origin
+            lane = Lane(route, multiplexed=self._dialer.multiplexed(route), limit=limit)
+            self._lanes[route] = lane
+        return lane
+
+    def update(self, connection: Connection) -> None:
+        """Take note of a change on a connection, and give what became free to whoever waits."""
+        lane = self._lanes.get(connection.route)
+        if lane is None or connection not in lane.connections:
+            return
+        if connection.closed:
+            lane.remove(connection)
+            self._idle.pop(connection, None)
+            self._relief.forget(connection)
+            self._release()
+        else:
+            self._note(lane, connection)
+        self._serve(lane)
+
+    def _note(self, lane: PoolLane, connection: Connection) -> None:
+        if connection.closed:
+            return
+        lane.update(connection, room=connection.room(self.limits.max_streams_per_connection))
+        if connection.streams:
+            self._idle.pop(connection, None)
+        elif connection.draining:
+            connection.close("its place is needed by another origin")
+        else:
+            self._idle[connection] = None
+
+    def _open(self, connection: Connection) -> Exchange:
+        exchange = connection.open()
+        self._idle.pop(connection, None)
+        lane = self._lanes[connection.route]
+        lane.update(connection, room=connection.room(self.limits.max_streams_per_connection))
+        return exchange
+
+    def _fit(self, connection: Connection) -> bool:
+        """Tell whether a connection may be used now; an idle one is looked at first, and closed if it is not."""
+        if connection.streams:
+            return True
+        if (reason := self.spent(connection)) is not None:
+            self._idle.pop(connection, None)
+            connection.close(reason)
+            return False
+        room = connection.room(self.limits.max_streams_per_connection)
+        self._lanes[connection.route].update(connection, room=room)
+        return room
+
+    def spent(self, connection: Connection) -> str | None:
+        """Return why an idle connection must be closed, or None.  Takes what has arrived on it."""
+        limits = self.limits
+        idle = connection.idle()
+        if limits.keepalive_expiry is not None and idle >= limits.keepalive_expiry:
+            return f"idle for {idle:.3f} s (keepalive_expiry={limits.keepalive_expiry:g})"
+        if limits.max_connection_age is not None and connection.age() >= limits.max_connection_age:
+            return f"older than max_connection_age={limits.max_connection_age:g} s"
+        if not connection.probe():
+            return "the peer has ended it"
+        return None
+
+    def _serve(self, lane: PoolLane) -> None:
+        """Give what is free to those who wait: streams to their own lane, places in order of arrival over all."""
+        while lane.waiters and lane.ready:
+            connection = next(reversed(lane.ready))
+            if not connection.streams:
+                break  # an idle connection is a place: whoever is oldest has a claim to it
+            next(iter(lane.waiters)).give(self._open(connection))
+        for known in [known for known in self._waiting if not known.waiters]:
+            del self._waiting[known]
+        while self._waiting and self._has_place and (hungry := self.hungry()):
+            if not self._serve_place(hungry[0]):
+                break
+        self._relief.review()
+        self._trim()
+
+    @property
+    def _has_place(self) -> bool:
+        return bool(self._idle) or self._permits is None or self._permits.counter > 0
+
+    def _serve_place(self, lane: PoolLane) -> bool:
+        decision = lane.decide()
+        if isinstance(decision, Reuse):
+            if self._fit(decision.connection):
+                next(iter(lane.waiters)).give(self._open(decision.connection))
+            return True
+        if not self._take_permit():
+            return False
+        lane.dials += 1
+        next(iter(lane.waiters)).give(PLACE)
+        if lane.shares_dial:
+            for waiter in lane.waiters:
+                waiter.bell.ring()  # they wait for this dial now: connect time, no longer pool time
+        return True
+
+    def _take_permit(self) -> bool:
+        if self._permits is None or self._permits.acquire(blocking=False):
+            return True
+        if not self._idle:
+            return False
+        oldest = next(iter(self._idle))
+        self._lanes[oldest.route].remove(oldest)
+        self._idle.pop(oldest)
+        oldest.close("its place is needed by another origin")
+        return True  # the permit of the evicted connection goes on with the new one
+
+    def _release(self) -> None:
+        if self._permits is not None:
+            self._permits.release()
+
+    def _trim(self) -> None:
+        """Close what is idle beyond max_keepalive_connections, and see that the rest is watched."""
+        while self._max_idle is not None and len(self._idle) > self._max_idle:
+            surplus = next(iter(self._idle))
+            self._idle.pop(surplus)
+            surplus.close(f"more idle connections than max_keepalive_connections={self._max_idle}")
+        if self._idle and (self._reaper is None or self._reaper.dead) and not self.closed:
+            self._reaper = reaper.start(self)
+
+    def resume(self, connection: Connection) -> None:
+        """Let a connection take new exchanges again whose place is no longer wanted."""
+        connection.draining = False
+        self._note(self._lanes[connection.route], connection)
+
+    # -- ends: never switches ----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close every connection, and wake every request that waits or reads with CloseError.  May be called twice."""
+        self.closed = True
+        self._relief.stop()
+        if self._reaper is not None:
+            self._reaper.kill(block=False)
+            self._reaper = None
+        for lane in self.lanes:
+            self._fail_waiters(lane, CloseError("the client was closed while the request waited for a connection"))
+        for connection in tuple(self.connections):
+            connection.close("the client was closed", CloseError("the client was closed while a request was open"))
+
+    def retire(self) -> None:
+        """Keep nothing idle from now on: what a Client does that nobody refers to any more."""
+        self._max_idle = 0
+        self._trim()
+        if self._reaper is not None:
+            self._reaper.kill(block=False)
+
+    def abandon(self) -> None:
+        """Close the copies of all sockets in a forked child, and nothing else: they belong to the parent."""
+        for connection in tuple(self.connections):
+            connection.abandon()
+        self._relief.stop()
+
+    def dump(self) -> str:
+        """Return the state of the pool as text."""
+        return report.dump(self)
+
+    def self_deadlock(self, waiter: Waiter) -> PoolTimeout | None:
+        """Return an error if a request without any time limit waits for what its own greenlet holds."""
+        greenlet = waiter.holder.greenlet
+        exchanges = [exchange for connection in self.connections for exchange in connection.exchanges]
+        dialing = any(lane.dials for lane in self.lanes)
+        if not waiter.unbounded or dialing or not exchanges:
+            return None
+        if all(isinstance(held.holder, Holder) and held.holder.greenlet is greenlet for held in exchanges):
+            return PoolTimeout(report.explain(self, waiter))
+        return None
+
+

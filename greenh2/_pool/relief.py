@@ -1,0 +1,95 @@
+"""Relief: sees that a request for one origin is not kept waiting by endless traffic to another.
+
+While requests need a place and nothing is idle, a timer looks at them every ``fairness_delay`` seconds.  For each
+origin whose oldest request has waited that long, the least busy HTTP/2 connection of another origin is told to take
+no new streams; when its last one ends, its place goes to the oldest request.  HTTP/1.1 connections need no telling:
+each answer frees a place.  When nobody needs places any more, what was told to drain goes on.
+"""
+
+from __future__ import annotations
+
+import weakref
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import gevent
+
+from greenh2._connection.connection import Connection
+
+if TYPE_CHECKING:
+    from greenh2._pool.pool import Pool, PoolLane
+
+
+class Relief:
+    """The drains and the timer of one pool; never switches greenlets."""
+
+    __slots__ = ("_delay", "_draining", "_pool", "_timer")
+
+    def __init__(self, pool: Pool, delay: float) -> None:
+        self._pool = weakref.ref(pool)
+        self._delay = delay
+        self._draining: dict[Connection, None] = {}
+        self._timer: object = None
+
+    def review(self) -> None:
+        """Start the timer when somebody needs a place; end all drains when nobody does."""
+        pool = self._pool()
+        if pool is None or (self._timer is not None and pool.contended and not self._draining):
+            return  # the timer will look
+        if pool.contended and pool.hungry():
+            self._start()
+            return
+        self.stop()
+        for connection in tuple(self._draining):
+            self.forget(connection)
+            if not connection.closed:
+                pool.resume(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """Note that a connection is closed, or no longer drained."""
+        self._draining.pop(connection, None)
+
+    def stop(self) -> None:
+        """Stop the timer."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.stop()  # type: ignore[attr-defined]
+            timer.close()  # type: ignore[attr-defined]
+
+    def _start(self) -> None:
+        if self._timer is None:
+            timer = gevent.get_hub().loop.timer(max(self._delay, 0.001), ref=False)
+            timer.start(self._tick, update=True)
+            self._timer = timer
+
+    def _tick(self) -> None:
+        self.stop()
+        pool = self._pool()
+        if pool is None or pool.closed:
+            return
+        now = monotonic()
+        for lane in pool.hungry():
+            oldest = next(iter(lane.waiters))
+            if now - oldest.since < self._delay * 0.99:
+                continue
+            if (error := pool.self_deadlock(oldest)) is not None:
+                oldest.give(error)
+            elif len(self._draining) < len(pool.hungry()):
+                self._drain_for(pool, lane)
+        if pool.hungry():
+            self._start()
+
+    def _drain_for(self, pool: Pool, lane: PoolLane) -> None:
+        """Tell the least busy connection of another origin that its place is wanted."""
+        candidates = [
+            connection
+            for other in pool.lanes
+            if other is not lane and (not lane.connections or len(other.connections) > len(lane.connections))
+            for connection in other.connections
+            if connection.protocol.multiplexed and connection.streams and connection.usable
+        ]
+        if candidates:
+            chosen = min(candidates, key=lambda connection: connection.streams)
+            chosen.draining = True
+            self._draining[chosen] = None
+            pool.update(chosen)

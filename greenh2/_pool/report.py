@@ -1,0 +1,104 @@
+"""What a pool tells of itself: why a request waited in vain, and who holds what."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from greenh2._connection.connection import Connection
+from greenh2._connection.exchange import Exchange
+from greenh2._pool.waiter import Holder, Waiter
+
+if TYPE_CHECKING:
+    from greenh2._pool.pool import Pool
+
+
+def explain(pool: Pool, waiter: Waiter) -> str:
+    """Return the text of a PoolTimeout: how long, for what, held by whom, and what to do."""
+    waited = monotonic() - waiter.since
+    origin = waiter.lane.route.origin
+    return (
+        f"{waiter.holder.label} waited {waited:.3f} s for a connection to {origin} and got none "
+        f"({_limits(pool)}).\n{dump(pool)}\nHint: {_hint(pool, waiter)}"
+    )
+
+
+def dump(pool: Pool) -> str:
+    """Return the connections of a pool, the requests that hold them, and how many wait."""
+    connections = sorted(pool.connections, key=lambda connection: connection.number)
+    dials = sum(lane.dials for lane in pool.lanes)
+    limit = pool.limits.max_connections
+    bound = "no limit" if limit is None else f"at most {limit}"
+    lines = [f"Connections: {len(connections)} open, {dials} being made, {bound}."]
+    for connection in connections:
+        lines.append(f"  {_connection(connection)}")
+        lines += [f"    {_exchange(exchange)}" for exchange in connection.exchanges]
+    waiting = [(lane, len(lane.waiters)) for lane in pool.lanes if lane.waiters]
+    lines.append(f"Requests waiting: {sum(count for _, count in waiting)}.")
+    for lane, count in waiting:
+        oldest = monotonic() - next(iter(lane.waiters)).since
+        lines.append(f"  {lane.route.origin}: {count}, the oldest for {oldest:.3f} s")
+    return "\n".join(lines)
+
+
+def _limits(pool: Pool) -> str:
+    limits = pool.limits
+    named = [f"max_connections={limits.max_connections}"]
+    if limits.max_connections_per_origin is not None:
+        named.append(f"max_connections_per_origin={limits.max_connections_per_origin}")
+    if limits.max_streams_per_connection is not None:
+        named.append(f"max_streams_per_connection={limits.max_streams_per_connection}")
+    return ", ".join(named)
+
+
+def _connection(connection: Connection) -> str:
+    allowed = connection.protocol.streams_allowed
+    of = "" if allowed == float("inf") else f" of {allowed:.0f}"
+    idle = f", idle for {connection.idle():.3f} s" if not connection.streams else ""
+    draining = ", takes no new requests" if not connection.usable else ""
+    return (
+        f"#{connection.number} {connection.route.origin} {connection.protocol.name}, {connection.streams}{of} streams, "
+        f"{connection.requests} requests so far, {connection.age():.3f} s old{idle}{draining}"
+    )
+
+
+def _exchange(exchange: Exchange) -> str:
+    holder = exchange.holder
+    if not isinstance(holder, Holder):
+        return "about to be used"
+    held = monotonic() - holder.since
+    if exchange.head is None:
+        state = "waiting for the response"
+    elif exchange.awaited:
+        state = "reading the body"
+    else:
+        state = "the body is not being read"
+    greenlet = holder.greenlet
+    return f"{holder.label}: for {held:.3f} s, {state}, by {greenlet if greenlet is not None else 'a greenlet that is gone'}"
+
+
+def _hint(pool: Pool, waiter: Waiter) -> str:
+    exchanges = [exchange for connection in pool.connections for exchange in connection.exchanges]
+    unread = [exchange for exchange in exchanges if exchange.head is not None and not exchange.awaited]
+    mine = [
+        exchange
+        for exchange in unread
+        if isinstance(exchange.holder, Holder) and exchange.holder.greenlet is waiter.holder.greenlet
+    ]
+    if mine:
+        return (
+            f"this greenlet itself holds {len(mine)} response(s) that it has not read to the end or closed; "
+            "read or close them first, or raise max_connections."
+        )
+    if unread:
+        return (
+            f"{_responses(len(unread))} streamed and never closed, or not being read; use "
+            "'with client.stream(...)' so that they are closed."
+        )
+    if exchanges:
+        return "all places are busy: raise Limits(max_connections=...), or the pool timeout, or lower the concurrency."
+    return "connections are still being made: raise the pool timeout, or look at why the servers are slow to connect."
+
+
+def _responses(count: int) -> str:
+    return "1 response was" if count == 1 else f"{count} responses were"

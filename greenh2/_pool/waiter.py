@@ -1,0 +1,101 @@
+"""Who waits for a place and who holds one: the nouns of the pool."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from time import monotonic
+
+from gevent import getcurrent
+
+from greenh2._connection.connection import Connection
+from greenh2._connection.exchange import Exchange
+from greenh2._errors import TransportError
+from greenh2._models.request import Request
+from greenh2._models.timeouts import Deadline
+from greenh2._net.bell import Bell
+from greenh2._pool.lane import Lane
+
+_arrivals = itertools.count()
+
+
+class Place:
+    """The right to dial one connection: a permit of the pool's semaphore, and a dial noted in the lane."""
+
+    __slots__ = ()
+
+
+#: One is like another.
+PLACE = Place()
+
+
+class Holder:
+    """A request as reports name it: what it asks for, since when, and in which greenlet."""
+
+    __slots__ = ("_greenlet", "_request", "since")
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.since = monotonic()
+        self._greenlet = weakref.ref(getcurrent())
+
+    @property
+    def label(self) -> str:
+        """The method and the URL, without credentials."""
+        return f"{self._request.method} {self._request.url.redacted}"
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def greenlet(self) -> object | None:
+        """The greenlet that made the request, None when it is gone."""
+        return self._greenlet()
+
+
+class Waiter:
+    """One request in the queue of its lane, until it is granted an exchange, a place to dial, or an error."""
+
+    __slots__ = ("arrival", "bell", "deadline", "grant", "holder", "lane", "since", "spent")
+
+    def __init__(self, lane: Lane[Connection, Waiter], holder: Holder, deadline: Deadline) -> None:
+        self.lane = lane
+        self.holder = holder
+        self.deadline = deadline
+        self.arrival = next(_arrivals)
+        self.since = monotonic()
+        self.bell = Bell()
+        self.grant: Exchange | Place | TransportError | None = None
+        #: Seconds waited so far, by phase: for a place or a stream, and for somebody's dial.
+        self.spent = {"pool": 0.0, "connect": 0.0}
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether nothing will end the wait but a grant."""
+        return self.deadline.timeout.pool is None and self.deadline.expires_at is None
+
+    def left(self, phase: str) -> float | None:
+        """Return the seconds left of a phase, within the total; None without bound."""
+        seconds: float | None = getattr(self.deadline.timeout, phase)
+        bounds = [self.deadline.remaining(), None if seconds is None else max(0.0, seconds - self.spent[phase])]
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    def wait(self) -> bool:
+        """Wait for the bell as long as the present phase allows; False when its time is over.  Switches greenlets."""
+        phase = self.phase
+        before = monotonic()
+        try:
+            return self.bell.wait(self.left(phase))
+        finally:
+            self.spent[phase] += monotonic() - before
+
+    @property
+    def phase(self) -> str:
+        """What this wait is for: "connect" while a dial is under way that serves it too, else "pool"."""
+        return "connect" if self.lane.shares_dial else "pool"
+
+    def give(self, grant: Exchange | Place | TransportError) -> None:
+        """Leave the queue with a grant."""
+        del self.lane.waiters[self]
+        self.grant = grant
+        self.bell.ring()

@@ -1,0 +1,150 @@
+"""The words in which the two protocols tell what arrived, and in which they are told what to send.
+
+One vocabulary serves HTTP/1.1 and HTTP/2.  A stream is one request with its response; HTTP/1.1 numbers them
+1, 2, 3 ... on a connection, one at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol as Interface
+
+from greenh2._errors import TransportError
+
+#: Field lines in order, duplicates kept, names as they were received or given.
+Fields = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """All of a request but its body.  ``fields`` holds Host, as given by the model."""
+
+    method: bytes
+    scheme: bytes
+    authority: bytes
+    target: bytes
+    fields: Fields
+    expects_body: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """The final status and fields of a response (1xx are never delivered)."""
+
+    status: int
+    fields: Fields
+    reason: bytes = b""
+    http_version: bytes = b"HTTP/2"
+
+
+@dataclass(slots=True)
+class HeadReceived:
+    stream_id: int
+    head: ResponseHead
+
+
+@dataclass(slots=True)
+class DataReceived:
+    """A piece of a body; ``cost`` is what it took from the flow-control window, padding included."""
+
+    stream_id: int
+    data: bytes
+    cost: int
+
+
+@dataclass(slots=True)
+class ResponseEnded:
+    stream_id: int
+    trailers: Fields = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class StreamFailed:
+    """This stream is over, its siblings are not."""
+
+    stream_id: int
+    error: TransportError
+
+
+@dataclass(slots=True)
+class WindowOpened:
+    """More of the request's body may be sent; stream 0 means: on every stream."""
+
+    stream_id: int
+
+
+@dataclass(slots=True)
+class CapacityChanged:
+    """More or fewer streams may be opened than before, or none any more."""
+
+
+@dataclass(slots=True)
+class PingAnswered:
+    payload: bytes
+
+
+@dataclass(slots=True)
+class ConnectionFailed:
+    """The whole connection is over.  Always the last event; what is to be told to the peer is in the output."""
+
+    error: TransportError
+
+
+Event = (
+    HeadReceived
+    | DataReceived
+    | ResponseEnded
+    | StreamFailed
+    | WindowOpened
+    | CapacityChanged
+    | PingAnswered
+    | ConnectionFailed
+)
+
+
+class Protocol(Interface):
+    """What a connection needs of either protocol."""
+
+    #: "HTTP/2" or "HTTP/1.1", for people.
+    name: str
+    #: Whether several streams may be open at once.
+    multiplexed: bool
+
+    @property
+    def streams_allowed(self) -> float:
+        """How many streams may be open at once at this moment (``inf`` = no bound)."""
+
+    @property
+    def retired(self) -> bool:
+        """Whether no stream may be opened on this connection ever again."""
+
+    @property
+    def wants_data(self) -> bool:
+        """Whether reading from the network should go on (False: the user is behind)."""
+
+    def open(self, head: RequestHead, *, end: bool) -> int:
+        """Queue a request's head and return the stream's number; LocalProtocolError leaves no trace."""
+
+    def sendable(self, stream_id: int) -> int:
+        """Return how many bytes of body may be sent now."""
+
+    def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+        """Queue a piece of the body, at most `sendable` bytes."""
+
+    def stop_sending(self, stream_id: int) -> None:
+        """Give up the rest of the request's body, because the answer is already there."""
+
+    def cancel(self, stream_id: int) -> None:
+        """End a stream early; what still arrives for it is dropped."""
+
+    def consumed(self, stream_id: int, cost: int) -> None:
+        """Say that the user has taken data that cost this much."""
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Take bytes from the network, ``b""`` for its end, and return what they mean."""
+
+    def shutdown(self) -> None:
+        """Queue the goodbye that the protocol has (GOAWAY)."""
+
+    def outgoing(self) -> bytes:
+        """Return what is to be written, once."""

@@ -1,0 +1,103 @@
+"""Field lines of HTTP/2: what a request's fields look like on the wire, and which of a response's are malformed.
+
+RFC 9113 section 8.2 and 8.3.  Request names and values were checked when the Request was made.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from hpack import HeaderTuple, NeverIndexedHeaderTuple
+
+from greenh2._protocol.events import Fields, RequestHead
+
+#: RFC 9113 section 8.2.2: fields that speak of an HTTP/1.1 connection.
+_CONNECTION_SPECIFIC = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+)
+#: Values that must not be remembered by compression contexts (RFC 7541 section 7.1).
+_SECRET = frozenset((b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"))
+#: RFC 9113 section 8.2.1: 0x00-0x20, A-Z, 0x7f-0xff and ":" may not stand in a name.
+_BAD_NAME = re.compile(rb"[\x00-\x20A-Z\x7f-\xff:]")
+_BAD_VALUE = re.compile(rb"[\x00\r\n]|^[ \t]|[ \t]$")
+#: A block of more field lines than this is refused (a bound of our own; curl's is 5,000).
+MAX_FIELD_LINES = 1000
+
+
+class Malformed(ValueError):
+    """A response that breaks RFC 9113 section 8; the text says how."""
+
+
+@lru_cache(maxsize=1024)
+def _lowered(name: bytes) -> bytes:
+    return name.lower()
+
+
+def request_fields(head: RequestHead) -> list[HeaderTuple]:
+    """Return the field section of a request: pseudo-fields, then lower-case fields without connection-specific ones."""
+    authority = head.authority
+    regular: list[HeaderTuple] = []
+    for name, value in head.fields:
+        lowered = _lowered(name)
+        if lowered in _SECRET:
+            regular.append(NeverIndexedHeaderTuple(lowered, value))
+        elif lowered == b"host":
+            authority = value
+        elif lowered in _CONNECTION_SPECIFIC or (lowered == b"te" and value.lower() != b"trailers"):
+            continue
+        else:
+            regular.append(HeaderTuple(lowered, value))
+    return [
+        HeaderTuple(b":method", head.method),
+        HeaderTuple(b":scheme", head.scheme),
+        HeaderTuple(b":authority", authority),
+        HeaderTuple(b":path", head.target),
+        *regular,
+    ]
+
+
+def section_size(fields: list[HeaderTuple]) -> int:
+    """Return the size of a field section as RFC 9113 section 6.5.2 counts it."""
+    return sum(len(name) + len(value) + 32 for name, value in fields)
+
+
+def split_status(fields: Fields) -> tuple[int, Fields]:
+    """Check a response's field section and return its status and its other fields.
+
+    Raises Malformed, naming the field but never its value.
+    """
+    if not fields or fields[0][0] != b":status":
+        raise Malformed("the response has no :status before its other fields")
+    status = fields[0][1]
+    if len(status) != 3 or not status.isdigit() or status < b"100" or status == b"101":
+        raise Malformed(f"the response has the invalid :status {status[:16]!r}")
+    regular = fields[1:]
+    check_fields(regular)
+    return int(status), regular
+
+
+def check_fields(fields: Fields) -> None:
+    """Raise Malformed if a field may not stand in a response or in trailers."""
+    if len(fields) > MAX_FIELD_LINES:
+        raise Malformed(f"the response has {len(fields)} field lines, more than {MAX_FIELD_LINES}")
+    for name, value in fields:
+        if not name or _BAD_NAME.search(name):
+            raise Malformed(f"the field name {name[:64]!r} is not allowed in HTTP/2")
+        if _BAD_VALUE.search(value):
+            raise Malformed(f"the value of the field {name[:64]!r} holds characters that are not allowed")
+        if name in _CONNECTION_SPECIFIC:
+            raise Malformed(f"the connection-specific field {name!r} is not allowed in HTTP/2")
+
+
+def content_length(fields: Fields) -> int | None:
+    """Return the declared length of a body, or None; Malformed if it is no number or two that differ."""
+    found: int | None = None
+    for name, value in fields:
+        if name == b"content-length":
+            if not value.isdigit() or len(value) > 18:
+                raise Malformed(f"content-length {value[:32]!r} is not a number")
+            if found is not None and found != int(value):
+                raise Malformed("two different content-length fields")
+            found = int(value)
+    return found

@@ -1,0 +1,293 @@
+"""A transport carries one request to its server and brings the response: the floor of every client."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from ssl import SSLContext
+from time import monotonic
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import gevent
+from gevent import get_hub
+
+from greenh2._connection.dial import Dialer, Http2Choice
+from greenh2._connection.exchange import Exchange
+from greenh2._errors import CloseError, TransportError
+from greenh2._models.config import Limits
+from greenh2._models.headers import Headers
+from greenh2._models.request import Request
+from greenh2._models.response import Response
+from greenh2._models.route import Route
+from greenh2._models.timeouts import Deadline, Timeout
+from greenh2._models.trace import Trace
+from greenh2._net.tls import CertTypes, TlsSettings, check_files
+from greenh2._pool.pool import Pool
+from greenh2._pool.waiter import Holder
+from greenh2._protocol.events import Fields, RequestHead, ResponseHead
+
+#: What bounds a request that reaches a transport without a Client (seconds for each phase).
+DEFAULT_TIMEOUT = Timeout(5.0)
+
+
+class BaseTransport:
+    """What a Client sends its requests through: subclass it and write `handle_request`."""
+
+    def handle_request(self, request: Request) -> Response:
+        """Send one request and return its response, the body yet to be read."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement handle_request()")
+
+    def close(self) -> None:
+        """Let go of everything held.  May be called more than once."""
+
+
+class MockTransport(BaseTransport):
+    """A transport that answers by calling a function, for tests."""
+
+    def __init__(self, handler: Callable[[Request], Response]) -> None:
+        self.handler = handler
+
+    def handle_request(self, request: Request) -> Response:
+        """Return what the function makes of the request."""
+        return self.handler(request)
+
+
+class HTTPTransport(BaseTransport):
+    """The real transport: a pool of HTTP/2 and HTTP/1.1 connections for each hub that uses it.
+
+    Making one does nothing but look at its arguments: no hub, no TLS context, no greenlet, so that it may be made
+    before a fork and before monkey patching.  It may be used by every greenlet of every native thread; each thread
+    has connections and limits of its own.  A forked child starts with empty pools.
+
+    ``verify``: True (certifi, or SSL_CERT_FILE and SSL_CERT_DIR with ``trust_env``), False, a path to a CA file or
+    directory, or an ssl.SSLContext, whose ALPN list is set.  ``cert``: a client certificate.  ``http2``: offer it over
+    TLS (True), never (False), or "prior-knowledge": speak it at once, also without TLS.
+
+    Raises FileNotFoundError for a missing file, ValueError when neither protocol is allowed.
+    """
+
+    def __init__(
+        self,
+        *,
+        verify: bool | str | os.PathLike[str] | SSLContext = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: Http2Choice = True,
+        limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    ) -> None:
+        if not http1 and not http2:
+            raise ValueError("http1=False and http2=False leave no protocol to speak: allow one of them")
+        if http2 not in (True, False, "prior-knowledge"):
+            raise ValueError(f"http2={http2!r}: it is True, False or 'prior-knowledge'")
+        alpn = (("h2",) if http2 else ()) + (("http/1.1",) if http1 else ())
+        settings = TlsSettings(
+            verify=os.fspath(verify) if isinstance(verify, (str, os.PathLike)) else verify,
+            cert=_cert_files(cert),
+            trust_env=trust_env,
+            alpn=alpn,
+        )
+        check_files(settings)
+        self._dialer = Dialer(settings, http1=http1, http2=http2)
+        self._limits = limits
+        self._pools: WeakKeyDictionary[Any, Pool] = WeakKeyDictionary()  # keyed by hub
+        self._pid = os.getpid()
+        self._closed = False
+
+    def handle_request(self, request: Request) -> Response:
+        """Send one request and return its response as soon as its head is there.  Switches greenlets.
+
+        Reads from ``request.extensions``: "deadline" (or "timeout", a Timeout), "trace", "sni_hostname", "target",
+        "http1_only".  Raises the errors of the tree under TransportError, each with its ``request``.  A kill or a
+        gevent.Timeout from outside passes through at any point and leaves nothing behind.
+        """
+        extensions = request.extensions
+        try:
+            route = Route.of(request.url, extensions)
+            deadline = extensions.get("deadline") or Deadline(_timeout(extensions))
+            holder = Holder(request)
+            trace = Trace.of(holder, extensions.get("trace"))
+            return self._exchange(request, route, deadline, holder, trace)
+        except TransportError as exc:
+            exc.request = request
+            raise
+
+    def _exchange(self, request: Request, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None) -> Response:
+        started = holder.since
+        exchange = self._pool().acquire(route, deadline, holder, trace)
+        try:
+            acquired = monotonic()
+            if trace is not None:
+                trace("request.head", connection=exchange.connection.number, method=request.method)
+            declared = _declared_length(request)
+            head = exchange.send(_wire_head(request, declared), request.body, declared, deadline)
+            if trace is not None:
+                trace("response.head", stream=exchange.stream_id, status=head.status)
+            timings = {"acquired": acquired - started, "answered": monotonic() - started}
+            return _response(request, exchange, head, deadline, timings, trace)
+        except BaseException:
+            exchange.close()
+            raise
+
+    # -- one pool for each hub ---------------------------------------------------------------------------------
+
+    def _pool(self) -> Pool:
+        if os.getpid() != self._pid:
+            self._after_fork()
+        if self._closed:
+            raise CloseError("the client has been closed: make a new one to send more requests")
+        hub = get_hub()
+        pool = self._pools.get(hub)
+        if pool is None:
+            for other in [other for other in self._pools if other.loop is None or getattr(other, "dead", False)]:
+                self._pools.pop(other).abandon()
+            pool = self._pools.setdefault(hub, Pool(self._limits, self._dialer))
+        return pool
+
+    def _after_fork(self) -> None:
+        """In a forked child: drop the parent's pools, closing nothing but the copies of their descriptors."""
+        pools = list(self._pools.values())
+        self._pid = os.getpid()
+        self._pools = WeakKeyDictionary()
+        for pool in pools:
+            pool.abandon()
+
+    def _on_each_hub(self, act: Callable[[Pool], None], *, at_once: bool) -> None:
+        """Do something with every pool, each in its own thread's hub; never waits for another thread."""
+        here = gevent.hub._get_hub() if at_once else None
+        for hub, pool in list(self._pools.items()):
+            if hub is here:
+                act(pool)
+            elif hub.loop is not None:
+                hub.loop.run_callback_threadsafe(act, pool)
+
+    def close(self) -> None:
+        """Close every connection and wake every request that waits with CloseError.  Never switches.
+
+        May be called twice, and from anywhere: another thread's connections are closed by its own hub.
+        """
+        if os.getpid() != self._pid:
+            self._after_fork()
+        self._closed = True
+        self._on_each_hub(Pool.close, at_once=True)
+
+    def retire(self) -> None:
+        """Close what is idle now and what becomes idle later.  Never switches; safe in a finalizer."""
+        if os.getpid() == self._pid:
+            self._on_each_hub(Pool.retire, at_once=False)
+
+    def dump(self) -> str:
+        """Return the state of every pool as text: connections, who holds them, who waits.  Never switches."""
+        if os.getpid() != self._pid:
+            self._after_fork()
+        pools = list(self._pools.values())
+        return "\n".join(pool.dump() for pool in pools) if pools else "No connections: nothing was sent yet."
+
+
+class ExchangeBody:
+    """The body of a response: pulled from its exchange, piece by piece, by whoever iterates."""
+
+    __slots__ = ("_deadline", "_exchange", "_request", "_trace")
+
+    def __init__(self, exchange: Exchange, deadline: Deadline, request: Request, trace: Trace | None) -> None:
+        self._exchange = exchange
+        self._deadline = deadline
+        self._request = request
+        self._trace = trace
+
+    def __iter__(self) -> Iterator[bytes]:
+        exchange, deadline = self._exchange, self._deadline
+        try:
+            while data := exchange.read(deadline):
+                yield data
+        except TransportError as exc:
+            exc.request = self._request
+            raise
+        finally:
+            self.close()
+
+    @property
+    def trailers(self) -> Fields:
+        """The trailer fields, known once the body has been read to its end."""
+        return self._exchange.trailers
+
+    def close(self) -> None:
+        """Give the connection's place back; what was not read is dropped.  Never waits."""
+        self._exchange.close()
+        if self._trace is not None:
+            trace, self._trace = self._trace, None
+            trace("response.closed", stream=self._exchange.stream_id)
+
+    def __del__(self) -> None:
+        exchange = self._exchange
+        if exchange.over:
+            return
+        exchange.connection.leave_soon(exchange)
+        warnings.warn(
+            f"a response to {self._request.method} {self._request.url.redacted} was dropped without being read or "
+            "closed: use 'with client.stream(...)'",
+            ResourceWarning,
+            source=self,
+        )
+
+
+def _wire_head(request: Request, declared: int | None) -> RequestHead:
+    url = request.url
+    target = request.extensions.get("target") or url.raw_path
+    return RequestHead(
+        method=request.method.encode("ascii"),
+        scheme=url.raw_scheme,
+        authority=url.authority,
+        target=target,
+        fields=request.headers.raw,
+        expects_body=declared != 0,
+    )
+
+
+def _declared_length(request: Request) -> int | None:
+    """Return how many bytes of body were promised, None when that is not known before the end."""
+    length = request.body.length
+    if length is None and (given := request.headers.get("content-length")) is not None:
+        return int(given)
+    return length
+
+
+def _response(
+    request: Request,
+    exchange: Exchange,
+    head: ResponseHead,
+    deadline: Deadline,
+    timings: dict[str, float],
+    trace: Trace | None,
+) -> Response:
+    connection = exchange.connection
+    return Response(
+        head.status,
+        headers=Headers.from_raw(head.fields),
+        stream=ExchangeBody(exchange, deadline, request, trace),
+        request=request,
+        extensions={
+            "http_version": head.http_version,
+            "reason_phrase": head.reason,
+            "stream_id": exchange.stream_id,
+            "timings": timings,
+            "connection_info": {
+                "id": connection.number,
+                "origin": connection.route.origin,
+                "reused": exchange.reused,
+            },
+        },
+    )
+
+
+def _timeout(extensions: dict[str, Any]) -> Timeout:
+    timeout = extensions.get("timeout", DEFAULT_TIMEOUT)
+    return timeout if isinstance(timeout, Timeout) else Timeout(**timeout)
+
+
+def _cert_files(cert: CertTypes | None) -> tuple[str, ...] | None:
+    if cert is None or isinstance(cert, tuple):
+        return cert
+    return (os.fspath(cert),)

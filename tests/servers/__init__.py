@@ -1,0 +1,1 @@
+"""greenh2 against servers that nobody here wrote: nginx, nghttpd, Apache httpd."""

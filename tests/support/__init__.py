@@ -1,0 +1,1 @@
+"""What the tests lean on: peers, servers, certificates, and the checks made around every test."""

@@ -1,0 +1,5 @@
+"""``python -m tests.support.h2origin``: see the package."""
+
+from tests.support.h2origin.house import main
+
+main()

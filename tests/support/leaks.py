@@ -1,0 +1,63 @@
+"""Counts what must not outlive a test: greenlets and file descriptors."""
+
+import gc
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+import gevent
+from gevent import Greenlet
+
+PATIENCE = 2.0
+"""Seconds that greenlets and descriptors are given to end by themselves."""
+
+_DESCRIPTORS = Path("/proc/self/fd")
+
+
+def living_greenlets() -> Iterator["Greenlet[..., Any]"]:
+    """Every greenlet that was spawned and is not finished, of all hubs."""
+    for candidate in gc.get_objects():
+        if issubclass(type(candidate), Greenlet) and not candidate.dead:
+            yield candidate
+
+
+def open_descriptors() -> dict[int, str]:
+    """Every open descriptor with what it is; nothing on a system without /proc."""
+    found: dict[int, str] = {}
+    if not _DESCRIPTORS.is_dir():
+        return found
+    for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208 (iterdir would show its own descriptor as often)
+        try:
+            found[int(name)] = os.readlink(_DESCRIPTORS / name)  # noqa: PTH115
+        except FileNotFoundError:
+            continue  # the one that listed them
+    return found
+
+
+class Census:
+    """Who was there before; `leaks()` tells who is new and has not gone."""
+
+    def __init__(self) -> None:
+        self._greenlets: WeakSet[Greenlet[..., Any]] = WeakSet(living_greenlets())
+        self._descriptors = open_descriptors()
+
+    def leaks(self) -> list[str]:
+        """Wait a while for newcomers to go, then describe those that stay."""
+        gevent.sleep(0)
+        deadline = time.monotonic() + PATIENCE
+        while (left := self._newcomers()) and time.monotonic() < deadline:
+            gc.collect()
+            gevent.sleep(0.01)
+        return left
+
+    def _newcomers(self) -> list[str]:
+        greenlets = [f"greenlet {one!r}" for one in living_greenlets() if one not in self._greenlets]
+        descriptors = [
+            f"descriptor {number}: {what}"
+            for number, what in open_descriptors().items()
+            if self._descriptors.get(number) != what
+        ]
+        return greenlets + descriptors
