@@ -116,7 +116,11 @@ class HTTPTransport(BaseTransport):
 
     def _exchange(self, request: Request, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None) -> Response:
         started = holder.since
-        exchange = self._pool().acquire(route, deadline, holder, trace)
+        pool = self._pool()
+        exchange = pool.acquire(route, deadline, holder, trace)
+        while not exchange.connection.admits():  # it ended, or allows fewer streams, since the place was given
+            exchange.close()
+            exchange = pool.acquire(route, deadline, holder, trace)
         try:
             acquired = monotonic()
             if trace is not None:

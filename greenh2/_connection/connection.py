@@ -73,9 +73,14 @@ class Connection:
         return not (self.channel.closed or self.draining or self.protocol.retired or self.channel.write_error)
 
     @property
+    def greeting(self) -> bool:
+        """Whether the peer has yet to say how many exchanges it allows."""
+        return self.protocol.greeting and not self.closed
+
+    @property
     def suspended(self) -> bool:
-        """Whether the peer allows no streams at all for now (SETTINGS_MAX_CONCURRENT_STREAMS of 0)."""
-        return self.usable and not self.protocol.streams_allowed
+        """Whether more exchanges may be allowed soon (SETTINGS are under way), or none for now (a limit of 0)."""
+        return self.greeting or (self.usable and not self.protocol.streams_allowed)
 
     @property
     def exchanges(self) -> Iterable[Exchange]:
@@ -93,6 +98,11 @@ class Connection:
             return False
         held = len(self._exchanges)
         return held < self.protocol.streams_allowed and (bound is None or held < bound)
+
+    def admits(self) -> bool:
+        """Tell whether a reserved exchange may begin now: the peer may have changed its mind meanwhile."""
+        alive = not (self.channel.closed or self.protocol.retired or self.channel.write_error)
+        return alive and len(self._by_stream) < self.protocol.streams_allowed
 
     def age(self) -> float:
         """Return the seconds since the connection was made."""
@@ -149,18 +159,15 @@ class Connection:
 
     def begin(self, exchange: Exchange, head: RequestHead, *, end: bool) -> int:
         """Put a request's head on its way and return the stream's number."""
-        if not self.usable:
-            raise self._unusable()
+        if not self.admits():
+            raise RemoteProtocolError(
+                f"the connection to {self.route.origin} ended before the request was sent", unprocessed=True
+            )
         stream_id = self.protocol.open(head, end=end)
         self._by_stream[stream_id] = exchange
         self.channel.watch(self._on_readable)
         self.flush_soon()
         return stream_id
-
-    def _unusable(self) -> TransportError:
-        return RemoteProtocolError(
-            f"the connection to {self.route.origin} ended before the request was sent", unprocessed=True
-        )
 
     def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
         """Put a piece of a body on its way."""

@@ -92,16 +92,15 @@ class Retry:
             try:
                 return self._next(request)
             except TransportError as error:
-                match self._in_time(decide(error, request, spent), request):
-                    case GiveUp(why):
-                        _tell(error, why)
-                        raise
-                    case Again(reason, pause):
-                        spent.append(reason)
+                decision = self._in_time(decide(error, request, spent), request)
+                if isinstance(decision, GiveUp):
+                    _tell(error, decision.why)
+                    raise
             # Here the error and the frames it holds are gone already, and a kill shows no stale context.
-            if pause:
-                self._sleep(pause)
-            if reason == "downgrade":
+            spent.append(decision.reason)
+            if decision.pause:
+                self._sleep(decision.pause)
+            if decision.reason == "downgrade":
                 request = derive(request, extensions={**request.extensions, "http1_only": True})
 
     def _in_time(self, decision: Again | GiveUp, request: Request) -> Again | GiveUp:

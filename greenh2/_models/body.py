@@ -205,7 +205,7 @@ def _content_body(content: RequestContent) -> Body:
             return content
         case Mapping():
             raise TypeError(
-                f"content is bytes, str, an iterable of bytes or a file: use data or json for a {_name(content)}"
+                f"content is bytes, str, an iterable of bytes or a file: {_name(content)} is data or json."
             )
         case BinaryFile():
             return FileBody(content)

@@ -80,7 +80,7 @@ class GzipDecoder:
 
     def flush(self) -> Iterator[bytes]:
         """Raise DecodingError when the last member has no end."""
-        if self._inflater is not None or (self._between and not self._done):
+        if self._inflater is not None:
             raise DecodingError("The body ends in the middle of its gzip data: part of it is missing.")
         return iter(())
 

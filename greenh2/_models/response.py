@@ -142,7 +142,7 @@ class Response:
 
     @property
     def http_version(self) -> str:
-        """ "HTTP/2", "HTTP/1.1" or "HTTP/1.0"."""
+        """How it came: "HTTP/2", "HTTP/1.1" or "HTTP/1.0"."""
         version: bytes = self.extensions.get("http_version", b"HTTP/1.1")
         return version.decode("ascii", "ignore")
 
@@ -296,10 +296,10 @@ class Response:
 
         Raises RuntimeError when the response has no request.
         """
-        self.request  # noqa: B018  # raises when there is none, also for a success
+        request = self.request
         if self.is_success:
             return self
-        raise status_error(self)
+        raise status_error(request, self)
 
     def read(self) -> bytes:
         """Read the whole body, which closes the response, and return it decoded.  May be called again."""

@@ -20,6 +20,10 @@ class Carrier(Protocol):
         """How many places on it are held."""
 
     @property
+    def greeting(self) -> bool:
+        """Whether the peer has yet to say how many exchanges it allows."""
+
+    @property
     def suspended(self) -> bool:
         """Whether the peer allows no exchanges on it for now."""
 
@@ -75,7 +79,7 @@ class Lane(Generic[C, W]):
         if self.limit is not None and len(self.connections) + self.dials >= self.limit:
             return Wait()
         if self.multiplexed and any(connection.suspended for connection in self.connections):
-            return Wait()  # the peer wants no streams now: another connection would not change its mind
+            return Wait()  # another connection would not be told more, or be allowed more
         return Dial()
 
     @property
@@ -85,8 +89,10 @@ class Lane(Generic[C, W]):
 
     @property
     def shares_dial(self) -> bool:
-        """Whether the waiting requests wait for a dial that is under way, not for a place."""
-        return bool(self.dials) and self.multiplexed is not False
+        """Whether the waiting requests wait for a connection that is being made, not for a place."""
+        if self.multiplexed is False:
+            return False
+        return bool(self.dials) or any(connection.greeting for connection in self.connections)
 
     @property
     def deserted(self) -> bool:

@@ -115,6 +115,10 @@ class Protocol(Interface):
         """How many streams may be open at once at this moment (``inf`` = no bound)."""
 
     @property
+    def greeting(self) -> bool:
+        """Whether the peer has yet to say how many streams it allows."""
+
+    @property
     def retired(self) -> bool:
         """Whether no stream may be opened on this connection ever again."""
 

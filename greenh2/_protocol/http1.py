@@ -34,6 +34,7 @@ class Http1Protocol:
 
     name = "HTTP/1.1"
     multiplexed = False
+    greeting = False
 
     def __init__(self, origin: str) -> None:
         self._origin = origin

@@ -63,8 +63,9 @@ STREAM_WINDOW = 2 * 1024 * 1024
 CONNECTION_WINDOW = 16 * 1024 * 1024
 MAX_FRAME_SIZE = 64 * 1024
 MAX_HEADER_LIST_SIZE = 128 * 1024
-#: Streams assumed to be allowed before the server's SETTINGS arrive (RFC 9113 section 6.5.2 recommends >= 100).
-INITIAL_STREAMS = 100
+#: Streams opened before the server's SETTINGS have told how many it allows.  RFC 9113 section 6.5.2 sets no bound, but
+#: a server that allows fewer than arrive may refuse them, or end the connection; the first request never waits.
+INITIAL_STREAMS = 1
 #: 1xx responses before the final one (RFC 9110 section 15.2 sets no bound; Go and curl set one too).
 MAX_INTERIM = 50
 _LAST_STREAM_ID = 2**31 - 1
@@ -134,6 +135,10 @@ class Http2Protocol:
     @property
     def streams_allowed(self) -> float:
         return self._max_streams
+
+    @property
+    def greeting(self) -> bool:
+        return not self._splitter.started and not self.retired
 
     @property
     def retired(self) -> bool:

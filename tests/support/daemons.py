@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ import gevent
 import pytest
 
 from tests.support.certificates import Certificates
+from tests.support.processes import Child
 
 FILES = {"small.txt": b"hello\n", "page.html": b"<p>green</p>\n" * 2000, "empty": b""}
 SIZES = (1, 600_000, 5_000_000)
@@ -69,14 +69,7 @@ class Daemon:
         self.h2 = f"https://localhost:{h2}"
         self.h1 = None if h1 is None else f"https://localhost:{h1}"
         self.plain = None if plain is None else f"http://localhost:{plain}"
-        with self.log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [*_die_with_us(), *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=folder,
-            )
+        self._process = Child([*_die_with_us(), *command], self.log)
         self.pid = self._process.pid
         try:
             for port in (h2, h1, plain):
@@ -93,19 +86,14 @@ class Daemon:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 return
             except OSError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
+                if self._process.has_ended() or time.monotonic() > deadline:
                     logs = "\n".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
-                    raise RuntimeError(f"{self._process.args!r} is not ready:\n{logs}") from None
+                    raise RuntimeError(f"{self._process.command} is not ready:\n{logs}") from None
                 gevent.sleep(0.01)
 
     def stop(self) -> None:
-        """Stop this process, by its id, and wait for its end."""
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(timeout=5)
+        """Stop this server and wait for its end."""
+        self._process.stop()
 
 
 class Daemons:

@@ -10,7 +10,6 @@ Asking an origin for anything takes about a millisecond and never switches green
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +21,7 @@ import gevent
 
 from tests.support.certificates import Certificates
 from tests.support.h2origin.record import ConnectionRecord, Options, RequestRecord
-
-ROOT = Path(__file__).parents[2]
+from tests.support.processes import Child
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +53,8 @@ class OriginHouse:
         self._log = log
         child_reads, self._orders = os.pipe()
         self._reports, child_writes = os.pipe()
-        with log.open("wb") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.h2origin"],
-                stdin=child_reads,
-                stdout=child_writes,
-                stderr=errors,
-                cwd=ROOT,
-            )
+        command = [sys.executable, "-m", "tests.support.h2origin"]
+        self._process = Child(command, log, stdin=child_reads, stdout=child_writes)
         os.close(child_reads)
         os.close(child_writes)
         self._unread = b""
@@ -85,11 +77,8 @@ class OriginHouse:
     def close(self) -> None:
         """The end of its input ends the process."""
         os.close(self._orders)
-        try:
-            self._process.wait(timeout=5)
-        finally:
-            self._process.kill()
-            os.close(self._reports)
+        os.close(self._reports)
+        self._process.stop()
 
 
 class Origin:

@@ -99,7 +99,7 @@ class Door(asyncio.Protocol):
             self._transport.abort()
         else:
             self._transport.close()
-            # asyncio's TLS would wait here for the client's close_notify; a server closes once it has said its own.
+            # asyncio's TLS waits for the client's close_notify; a server closes when it has said its own.
             if self._plain is not None and self._writable.is_set():
                 self._plain.close()
 

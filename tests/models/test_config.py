@@ -1,0 +1,93 @@
+"""Limits: their defaults, and what they refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+
+from greenh2._models.config import Limits
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    assert dataclasses.asdict(Limits()) == {
+        "max_connections": 100,
+        "max_keepalive_connections": 20,
+        "keepalive_expiry": 5.0,
+        "max_connections_per_origin": None,
+        "max_streams_per_connection": None,
+        "max_connection_age": None,
+        "ping_interval": None,
+        "ping_timeout": 15.0,
+        "fairness_delay": 0.1,
+    }
+
+
+def test_limits_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Limits().max_connections = 1  # type: ignore[misc]
+
+
+def test_limits_can_be_replaced_in_part() -> None:
+    assert dataclasses.replace(Limits(), max_connections=1).max_connections == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max_connections",
+        "max_keepalive_connections",
+        "keepalive_expiry",
+        "max_connections_per_origin",
+        "max_streams_per_connection",
+        "max_connection_age",
+        "ping_interval",
+    ],
+)
+def test_none_means_no_bound(name: str) -> None:
+    assert getattr(Limits(**{name: None}), name) is None
+
+
+@pytest.mark.parametrize("name", ["max_keepalive_connections", "keepalive_expiry", "fairness_delay"])
+def test_some_limits_may_be_zero(name: str) -> None:
+    assert getattr(Limits(**{name: 0}), name) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_connections", 0),
+        ("max_connections", -1),
+        ("max_keepalive_connections", -1),
+        ("max_connections_per_origin", 0),
+        ("max_streams_per_connection", 0),
+        ("keepalive_expiry", -0.1),
+        ("keepalive_expiry", math.nan),
+        ("max_connection_age", 0),
+        ("ping_interval", math.inf),
+        ("ping_timeout", 0),
+        ("fairness_delay", -1),
+    ],
+)
+def test_a_number_out_of_range_is_refused_by_name_and_value(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' is .* not {value}"):
+        Limits(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_connections", 1.5),
+        ("max_connections", True),
+        ("max_streams_per_connection", "5"),
+        ("keepalive_expiry", "5"),
+        ("max_connection_age", False),
+        ("ping_timeout", None),
+        ("fairness_delay", None),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_by_name_and_value(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"'{name}' is .* not {value!r}"):
+        Limits(**{name: value})

@@ -1,0 +1,261 @@
+"""The stories greenh2 was made for: origins that share few places, against real HTTP/2 and HTTP/1.1 servers."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import gevent
+import pytest
+
+import greenh2
+from tests.support.certificates import Certificates
+from tests.support.origins import OriginFactory
+
+MakeClient = Callable[..., greenh2.Client]
+
+
+@pytest.fixture
+def make_client(certificates: Certificates) -> Iterator[MakeClient]:
+    """Clients that trust the test's authority, closed after the test."""
+    made: list[greenh2.Client] = []
+
+    def make(**options: object) -> greenh2.Client:
+        client = greenh2.Client(**{"verify": certificates.ca_file, "timeout": 5.0, **options})  # type: ignore[arg-type]
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+@pytest.mark.parametrize("expiry", [5.0, None])
+def test_a_redirect_to_another_origin_gets_through_a_pool_of_one(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...], expiry: float | None
+) -> None:
+    first, second = origin(alpn=alpn), origin(alpn=alpn)
+    limits = greenh2.Limits(max_connections=1, keepalive_expiry=expiry)
+    client = make_client(limits=limits, follow_redirects=True)
+    for _ in range(3):
+        response = client.get(f"{first.url}/redirect?to={second.url}/bytes/100")
+        assert len(response.content) == 100
+        assert client.get(first.url).text == "hello\n"
+
+
+@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+def test_two_hundred_greenlets_and_six_origins_share_two_connections(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    origins = [origin(alpn=alpn) for _ in range(6)]
+    client = make_client(limits=greenh2.Limits(max_connections=2), timeout=30.0)
+
+    def work(number: int) -> None:
+        assert client.get(f"{origins[number % 6].url}/bytes/{number}").content[:1] == b"\0"[: number > 0]
+
+    gevent.joinall([gevent.spawn(work, number) for number in range(200)], raise_error=True)
+
+
+def test_an_origin_kept_busy_without_a_gap_does_not_starve_another(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    busy, other = origin(), origin()
+    client = make_client(limits=greenh2.Limits(max_connections=1))
+    stop = []
+
+    def keep_busy() -> None:
+        while not stop:
+            client.get(f"{busy.url}/sleep/0.02")
+
+    workers = [gevent.spawn(keep_busy) for _ in range(20)]
+    try:
+        gevent.sleep(0.2)
+        started = time.monotonic()
+        assert client.get(other.url).text == "hello\n"
+        waited = time.monotonic() - started
+    finally:
+        stop.append(True)
+        gevent.joinall(workers, raise_error=True)
+    assert 0.05 < waited < 0.8
+
+
+def test_a_hundred_first_requests_make_one_connection(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin(handshake_delay=0.05)
+    client = make_client()
+    gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/0.05") for _ in range(100)], raise_error=True)
+    assert len(server.stats().connections) == 1
+
+
+def test_when_alpn_says_http_1_1_the_rest_dial_at_once(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin(alpn=("http/1.1",))
+    client = make_client()
+    started = time.monotonic()
+    gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/0.3") for _ in range(10)], raise_error=True)
+    assert time.monotonic() - started < 1.5
+    assert len(server.stats().connections) == 10
+
+
+def test_a_stream_held_open_lets_the_same_greenlet_use_the_same_origin(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    client = make_client(limits=greenh2.Limits(max_connections=1))
+    with client.stream("GET", f"{server.url}/bytes/100000") as response:
+        assert client.get(server.url).text == "hello\n"
+        assert len(response.read()) == 100000
+
+
+@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+def test_a_greenlet_that_holds_every_place_itself_is_told_so(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    first, second = origin(alpn=alpn), origin(alpn=alpn)
+    client = make_client(limits=greenh2.Limits(max_connections=1), timeout=greenh2.Timeout(5.0, pool=0.3))
+    with client.stream("GET", f"{first.url}/bytes/3000000") as response:
+        with pytest.raises(greenh2.PoolTimeout) as caught:
+            client.get(second.url)
+        text = str(caught.value)
+        assert f"GET {second.url}" in text
+        assert f"GET {first.url}/bytes/3000000" in text
+        assert "max_connections=1" in text
+        assert "this greenlet itself holds 1 response" in text
+        response.read()
+    assert client.get(second.url).text == "hello\n"
+
+
+def test_a_greenlet_that_would_wait_for_itself_for_ever_is_told_so_at_once(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    first, second = origin(), origin()
+    client = make_client(limits=greenh2.Limits(max_connections=1), timeout=None)
+    with client.stream("GET", f"{first.url}/bytes/3000000"):
+        with pytest.raises(greenh2.PoolTimeout, match="this greenlet itself"):
+            client.get(second.url)
+
+
+@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+def test_the_reaper_closes_what_is_idle_without_any_request(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client(limits=greenh2.Limits(keepalive_expiry=0.3))
+    client.get(server.url)
+    started = time.monotonic()
+    server.wait_until(lambda stats: not stats.open, timeout=3.0)
+    assert 0.2 < time.monotonic() - started < 1.3
+
+
+@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+def test_a_killed_holder_gives_its_place_back(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    first, second = origin(alpn=alpn), origin(alpn=alpn)
+    client = make_client(limits=greenh2.Limits(max_connections=1))
+    holders = [gevent.spawn(client.get, f"{first.url}/stall") for _ in range(5)]
+    gevent.sleep(0.1)
+    gevent.killall(holders)
+    assert client.get(second.url).text == "hello\n"
+
+
+def test_many_kills_on_one_connection_leave_it_in_use(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin(max_concurrent_streams=10)
+    client = make_client(limits=greenh2.Limits(max_connections=1))
+    for _ in range(10):
+        holders = [gevent.spawn(client.get, f"{server.url}/stall") for _ in range(15)]
+        gevent.sleep(0.02)
+        gevent.killall(holders)
+    assert client.get(server.url).text == "hello\n"
+    stats = server.stats()
+    assert len(stats.connections) == 1
+    assert len(stats.resets) == 100
+
+
+def test_responses_left_unread_do_not_stall_their_siblings(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin()
+    client = make_client(limits=greenh2.Limits(max_connections=1))
+    for _ in range(30):
+        with client.stream("GET", f"{server.url}/bytes/1000000") as response:
+            next(response.iter_raw())
+    held = [client.send(client.build_request("GET", f"{server.url}/bytes/3000000"), stream=True) for _ in range(12)]
+    assert len(client.get(f"{server.url}/bytes/3000000").content) == 3000000
+    for response in held:
+        assert len(response.read()) == 3000000
+
+
+def test_the_pool_timeout_covers_the_wait_for_a_stream(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin(max_concurrent_streams=1)
+    client = make_client(
+        limits=greenh2.Limits(max_connections=1), timeout=greenh2.Timeout(None, pool=0.3, connect=5.0)
+    )
+    client.get(server.url)
+    holder = gevent.spawn(client.get, f"{server.url}/stall")
+    gevent.sleep(0.05)
+    started = time.monotonic()
+    with pytest.raises(greenh2.PoolTimeout):
+        client.get(server.url)
+    assert 0.25 < time.monotonic() - started < 0.6
+    holder.kill()
+    assert client.get(server.url).text == "hello\n"
+
+
+def test_one_streams_timeout_is_its_own(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin()
+    client = make_client()
+    client.get(server.url)
+    slow = gevent.spawn(client.get, f"{server.url}/sleep/0.8", timeout=10.0)
+    drip = gevent.spawn(client.get, f"{server.url}/drip/10/0.08", timeout=10.0)
+    gevent.sleep(0.05)
+    started = time.monotonic()
+    with pytest.raises(greenh2.ReadTimeout):
+        client.get(f"{server.url}/stall", timeout=0.3)
+    assert time.monotonic() - started < 0.5
+    gevent.joinall([slow, drip], raise_error=True)
+    assert len(server.stats().connections) == 1
+
+
+def test_the_total_timeout_ends_a_body_that_drips(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin()
+    client = make_client(timeout=greenh2.Timeout(5.0, total=0.4))
+    started = time.monotonic()
+    with pytest.raises(greenh2.TotalTimeout):
+        client.get(f"{server.url}/drip/100/0.05")
+    assert time.monotonic() - started < 0.7
+
+
+def test_gevent_wait_returns_with_idle_connections(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin()
+    client = make_client()
+    client.get(server.url)
+    started = time.monotonic()
+    gevent.wait(timeout=5)
+    assert time.monotonic() - started < 1.0
+
+
+def test_closing_the_client_wakes_everybody_with_an_error(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin(max_concurrent_streams=2)
+    client = make_client(limits=greenh2.Limits(max_connections=1), timeout=None)
+    client.get(server.url)
+    requests = [gevent.spawn(client.get, f"{server.url}/stall") for _ in range(6)]
+    gevent.sleep(0.1)
+    client.close()
+    client.close()
+    gevent.joinall(requests, timeout=2)
+    assert [type(request.exception) for request in requests] == [greenh2.CloseError] * 6
+
+
+@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+def test_a_large_upload_arrives_whole(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client()
+    body = bytes(range(256)) * 20000
+    assert client.post(f"{server.url}/echo", content=body).content == body
+    pieces = (body[start : start + 100_000] for start in range(0, len(body), 100_000))
+    assert client.post(f"{server.url}/echo", content=pieces).content == body
+
+
+def test_the_limit_of_streams_opens_a_second_connection(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin(max_concurrent_streams=10)
+    client = make_client(limits=greenh2.Limits(max_connections=3))
+    gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/0.2") for _ in range(60)], raise_error=True)
+    assert len(server.stats().connections) == 3
