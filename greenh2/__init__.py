@@ -8,8 +8,6 @@
 This page is the whole public face.  What is imported from a module with an underscore may change at any time.
 """
 
-from __future__ import annotations
-
 from greenh2._api import delete, get, head, options, patch, post, put, request, stream
 from greenh2._client import Client
 from greenh2._errors import (

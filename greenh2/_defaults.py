@@ -90,8 +90,8 @@ class Defaults:
             return target
         if target.host:
             raise InvalidURL(
-                f"{target.redacted!r} begins with two slashes, so it names a host and no scheme: write the scheme, "
-                "or the path with one slash."
+                f"{target.redacted!r} begins with two slashes, so it names a host and no scheme: "
+                "write the scheme, or the path with one slash."
             )
         path = self.base_url.raw_path + target.raw_path.lstrip(b"/")
         return self.base_url.copy_with(raw_path=path, fragment=target.fragment or None)
@@ -119,5 +119,7 @@ def base_url_of(url: URL | str) -> URL:
     if not base.is_absolute_url:
         raise InvalidURL(f"base_url is an absolute URL, as https://example.org/api/, not {base.redacted!r}")
     if base.query or base.fragment:
-        raise InvalidURL(f"base_url has neither query nor fragment, not as {base.redacted!r}: say params= instead")
+        raise InvalidURL(
+            f"base_url has neither query nor fragment, not as {base.redacted!r}: say params= instead"
+        )
     return base if base.raw_path.endswith(b"/") else base.copy_with(raw_path=base.raw_path + b"/")

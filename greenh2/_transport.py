@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from ssl import SSLContext
 from time import monotonic
 from typing import Any
-from weakref import WeakKeyDictionary
 
-import gevent
 from gevent import get_hub
+from gevent.hub import Hub
 
 from greenh2._connection.dial import Dialer, Http2Choice
 from greenh2._connection.exchange import Exchange
@@ -92,7 +92,7 @@ class HTTPTransport(BaseTransport):
         check_files(settings)
         self._dialer = Dialer(settings, http1=http1, http2=http2)
         self._limits = limits
-        self._pools: WeakKeyDictionary[Any, Pool] = WeakKeyDictionary()  # keyed by hub
+        self._pools: dict[Hub, Pool] = {}
         self._pid = os.getpid()
         self._closed = False
 
@@ -145,26 +145,32 @@ class HTTPTransport(BaseTransport):
         hub = get_hub()
         pool = self._pools.get(hub)
         if pool is None:
-            for other in [other for other in self._pools if other.loop is None or getattr(other, "dead", False)]:
-                self._pools.pop(other).abandon()
-            pool = self._pools.setdefault(hub, Pool(self._limits, self._dialer))
+            self._bury_the_dead()
+            pool = self._pools[hub] = Pool(self._limits, self._dialer)
         return pool
+
+    def _bury_the_dead(self) -> None:
+        """Free the pools of native threads that have ended, or whose hub was destroyed."""
+        alive = sys._current_frames()
+        for hub in list(self._pools):
+            if hub.thread_ident not in alive or hub.dead:
+                self._pools.pop(hub).abandon()
 
     def _after_fork(self) -> None:
         """In a forked child: drop the parent's pools, closing nothing but the copies of their descriptors."""
         pools = list(self._pools.values())
         self._pid = os.getpid()
-        self._pools = WeakKeyDictionary()
+        self._pools = {}
         for pool in pools:
             pool.abandon()
 
     def _on_each_hub(self, act: Callable[[Pool], None], *, at_once: bool) -> None:
         """Do something with every pool, each in its own thread's hub; never waits for another thread."""
-        here = gevent.hub._get_hub() if at_once else None
+        self._bury_the_dead()
         for hub, pool in list(self._pools.items()):
-            if hub is here:
+            if at_once and hub is get_hub():
                 act(pool)
-            elif hub.loop is not None:
+            else:
                 hub.loop.run_callback_threadsafe(act, pool)
 
     def close(self) -> None:
@@ -181,6 +187,12 @@ class HTTPTransport(BaseTransport):
         """Close what is idle now and what becomes idle later.  Never switches; safe in a finalizer."""
         if os.getpid() == self._pid:
             self._on_each_hub(Pool.retire, at_once=False)
+
+    def __repr__(self) -> str:
+        connections = [connection for pool in list(self._pools.values()) for connection in pool.connections]
+        streams = sum(connection.streams for connection in connections)
+        waiting = sum(len(lane.waiters) for pool in list(self._pools.values()) for lane in pool.lanes)
+        return f"<HTTPTransport {len(connections)} connections, {streams} streams, {waiting} waiting>"
 
     def dump(self) -> str:
         """Return the state of every pool as text: connections, who holds them, who waits.  Never switches."""

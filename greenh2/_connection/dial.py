@@ -74,8 +74,6 @@ class Dialer:
 
     def _protocol(self, route: Route, channel: Channel) -> Protocol:
         agreed = channel.alpn
-        if route.http1_only:
-            return False
         if agreed == "h2" or (self.http2 == "prior-knowledge" and not route.http1_only):
             return Http2Protocol(route.origin)
         if not self.http1:

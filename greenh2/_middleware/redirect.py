@@ -93,8 +93,8 @@ def redirected(request: Request, response: Response) -> Request:
     bodiless = response.status_code == 303 or method != request.method
     if not bodiless and not request.body.replayable:
         raise StreamConsumed(
-            f"{response.status_code} from {request.url.redacted} wants the body again at {url.redacted}, and it can be "
-            "read only once: give it as bytes, a file or a list."
+            f"{response.status_code} from {request.url.redacted} wants the body again at {url.redacted}, "
+            "and it can be read only once: give it as bytes, a file or a list."
         )
     unwanted = set(BODY_HEADERS) if bodiless else set()
     extensions = _without(request.extensions, URL_EXTENSIONS)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from sys import float_info
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,5 +63,5 @@ def _check_seconds(name: str, value: object, *, zero: bool, none: bool) -> None:
     wanted = ("0 or more" if zero else "more than 0") + " seconds" + (", or None" if none else "")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"Limits {name!r} is {wanted}, not {value!r}")
-    if not 0 <= value < math.inf or (value == 0 and not zero):
+    if not 0 <= value <= float_info.max or (value == 0 and not zero):
         raise ValueError(f"Limits {name!r} is {wanted}, not {value!r}")

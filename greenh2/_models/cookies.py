@@ -24,7 +24,8 @@ class Cookies(MutableMapping[str, str]):
 
     Made from a mapping, a list of pairs, a copy of other Cookies, or around a CookieJar (`jar`).  A cookie
     that is set without a domain goes to every host.  Which cookies are taken and sent is up to the jar's
-    policy: that of Netscape and RFC 2965, without a list of public suffixes.
+    policy: that of Netscape and RFC 2965, without a list of public suffixes.  Pickling keeps the
+    cookies, and not the policy.
     """
 
     __slots__ = ("jar",)
@@ -154,6 +155,14 @@ class Cookies(MutableMapping[str, str]):
         shown = ", ".join([f"{c.name} for {c.domain or '*'}{c.path}" for c in self.jar])
         return f"<Cookies[{shown}]>"
 
+    def __getstate__(self) -> list[Cookie]:
+        return list(self.jar)
+
+    def __setstate__(self, cookies: list[Cookie]) -> None:
+        self.jar = CookieJar()
+        for cookie in cookies:
+            self.jar.set_cookie(cookie)
+
     def _matching(self, name: str, domain: str | None, path: str | None) -> list[Cookie]:
         return [
             cookie
@@ -179,7 +188,7 @@ class _JarRequest:
     def has_header(self, name: str) -> bool:
         return name in self._request.headers
 
-    def get_header(self, name: str, default: str | None = None) -> str | None:
+    def get_header(self, name: str, default: str) -> str:
         return self._request.headers.get(name, default)
 
     def add_unredirected_header(self, name: str, value: str) -> None:

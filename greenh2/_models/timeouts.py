@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from sys import float_info
 from typing import Final, Literal, Union
 
 from greenh2._errors import (
@@ -183,6 +183,6 @@ def _seconds(name: str, value: object) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"Timeout {name!r} is a number of seconds or None, not {value!r}")
-    if not 0 <= value < math.inf:
+    if not 0 <= value <= float_info.max:
         raise ValueError(f"Timeout {name!r} is 0 or more seconds, or None for no bound, not {value!r}")
     return float(value)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Protocol
 
-from gevent import get_hub, socket
+from gevent import get_hub
 
 from greenh2._errors import ReadError, ServerDisconnected
 from greenh2._net.bell import Bell
@@ -37,7 +38,7 @@ _GONE = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIM
 
 
 class Channel:
-    """One connection to ``peer`` (text for messages) over a connected gevent socket, which it owns from now on."""
+    """One connection to ``peer`` (text for messages) over a connected socket that never blocks, which it owns from now on."""
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
         sock.settimeout(0.0)
@@ -259,9 +260,10 @@ class Channel:
             return
         self.closed = True
         self._watching = False
-        self._reader.stop()
-        self._reader.close()
-        self._stop_writer()
+        if self._hub.loop is not None:  # a thread that has ended takes its loop and our watchers with it
+            self._reader.stop()
+            self._reader.close()
+            self._stop_writer()
         self._out.clear()
         self._drained = None
         self._sock.close()

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from time import monotonic
 
 import gevent
-from gevent import socket
+from gevent.monkey import get_original
 
 from greenh2._errors import ConnectError, ConnectTimeout
 from greenh2._net.bell import Bell
 from greenh2._net.dns import Address, Resolver
 
+_StandardSocket: type[socket.socket] = get_original("socket", "socket")
 #: RFC 8305 section 5: the recommended Connection Attempt Delay (seconds).
 ATTEMPT_DELAY = 0.25
+
+
+class PlainSocket(_StandardSocket):  # type: ignore[valid-type,misc] # the class is found when gevent may have patched
+    """The standard library's own socket, whether or not it was patched; one that is dropped closes without a word.
+
+    Our sockets never block, and are waited for by watchers of our own: gevent's class would add two more of them to
+    each, and a layer of Python to each call.
+    """
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def connect(host: str, port: int, peer: str, seconds: float | None, *, resolver: Resolver) -> socket.socket:
@@ -67,7 +82,7 @@ class _Race:
     def _start(self, address: Address) -> socket.socket | None:
         family, target = address
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock = PlainSocket(family, socket.SOCK_STREAM)
         except OSError as exc:
             self._failures.append(f"{target[0]}: {exc}")
             return None

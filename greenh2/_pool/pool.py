@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 
-import gevent
 from gevent.lock import BoundedSemaphore
 
 from greenh2._connection.connection import Connection
@@ -45,7 +44,7 @@ class Pool:
         self._idle: dict[Connection, None] = {}
         self._max_idle = limits.max_keepalive_connections
         self._relief = Relief(self, limits.fairness_delay)
-        self._reaper: gevent.Greenlet | None = None
+        self._reaper: reaper.Reaper | None = None
 
     # -- facts -----------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import gevent
 
@@ -23,9 +23,14 @@ TICK = 0.5
 _BATCH = 64
 
 
-def start(pool: Pool) -> gevent.Greenlet:
+Reaper: TypeAlias = "gevent.Greenlet[[weakref.ref[Pool], int], None]"
+
+
+def start(pool: Pool) -> Reaper:
     """Return the greenlet that watches over a pool's idle connections."""
-    return gevent.spawn(_run, weakref.ref(pool), os.getpid())
+    greenlet = gevent.spawn(_run, weakref.ref(pool), os.getpid())
+    greenlet.name = "greenh2-reaper"
+    return greenlet
 
 
 def _run(reference: weakref.ref[Pool], pid: int) -> None:

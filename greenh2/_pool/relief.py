@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import weakref
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 class Relief:
     """The drains and the timer of one pool; never switches greenlets."""
 
-    __slots__ = ("_delay", "_draining", "_pool", "_timer")
+    __slots__ = ("_delay", "_draining", "_hub", "_pool", "_timer")
 
     def __init__(self, pool: Pool, delay: float) -> None:
         self._pool = weakref.ref(pool)
         self._delay = delay
         self._draining: dict[Connection, None] = {}
-        self._timer: object = None
+        self._hub = gevent.get_hub()
+        self._timer: Any = None  # a timer watcher of the loop; gevent names no type for it
 
     def review(self) -> None:
         """Start the timer when somebody needs a place; end all drains when nobody does."""
@@ -52,13 +53,13 @@ class Relief:
     def stop(self) -> None:
         """Stop the timer."""
         timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.stop()  # type: ignore[attr-defined]
-            timer.close()  # type: ignore[attr-defined]
+        if timer is not None and self._hub.loop is not None:
+            timer.stop()
+            timer.close()
 
     def _start(self) -> None:
         if self._timer is None:
-            timer = gevent.get_hub().loop.timer(max(self._delay, 0.001), ref=False)
+            timer = self._hub.loop.timer(max(self._delay, 0.001), ref=False)
             timer.start(self._tick, update=True)
             self._timer = timer
 

@@ -8,7 +8,7 @@ from greenh2 import Request, Response
 
 
 class Answers:
-    """A transport that gives its answers in order, raising those that are errors, and remembers the requests."""
+    """A transport that gives its answers in order, raising those that are errors; it keeps the requests."""
 
     def __init__(self, *answers: Response | BaseException) -> None:
         self._answers = iter(answers)
@@ -27,7 +27,7 @@ class Answers:
 
 
 class Pieces:
-    """The body of a response: gives its pieces, raises those that are errors, and knows whether it was closed."""
+    """The body of a response: gives its pieces, raises those that are errors, knows whether it was closed."""
 
     def __init__(self, *pieces: bytes | BaseException, closing: Exception | None = None) -> None:
         self._pieces = pieces

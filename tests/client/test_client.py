@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
-import weakref
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -47,7 +46,7 @@ def echo(request: Request) -> Response:
     return Response(200, content=request.read())
 
 
-# -- the way of a request ---------------------------------------------------------------------------------------
+# -- the way of a request -------------------------------------------------------------------------------
 
 
 def test_a_function_serves_as_transport() -> None:
@@ -114,7 +113,7 @@ def test_send_takes_nothing_but_a_request() -> None:
         Client(transport=echo).send(URL)  # type: ignore[arg-type]  # what is tested
 
 
-# -- timeouts ---------------------------------------------------------------------------------------------------
+# -- timeouts -------------------------------------------------------------------------------------------
 
 
 def timeout_of(client: Client, answers: Answers, **arguments: Any) -> object:
@@ -175,7 +174,7 @@ def test_a_request_sent_again_has_a_deadline_of_its_own() -> None:
     assert first is not second
 
 
-# -- authentication ---------------------------------------------------------------------------------------------
+# -- authentication -------------------------------------------------------------------------------------
 
 
 def authorization(answers: Answers) -> str | None:
@@ -248,8 +247,7 @@ def test_the_credentials_go_along_with_the_next_request_within_the_origin() -> N
 
 def test_an_auth_that_counts_as_false_is_used_all_the_same() -> None:
     class Empty(Auth):
-        def __len__(self) -> int:
-            return 0
+        __len__ = list[object]().__len__
 
         def auth_flow(self, request: Request) -> AuthFlow:
             request.headers["Authorization"] = "empty"
@@ -271,7 +269,7 @@ def test_netrc_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> No
     assert authorization(answers) is None
 
 
-# -- the chain --------------------------------------------------------------------------------------------------
+# -- the chain ------------------------------------------------------------------------------------------
 
 
 def test_redirects_are_not_followed_unless_told_so() -> None:
@@ -393,7 +391,7 @@ def test_what_was_not_processed_is_sent_again_with_gevents_sleep() -> None:
     ticking.join()
 
 
-# -- what must not be sent --------------------------------------------------------------------------------------
+# -- what must not be sent ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -426,7 +424,7 @@ def test_what_was_not_processed_is_sent_again_with_gevents_sleep() -> None:
         ("GET", URL, {"timeout": -1}, ValueError, "-1"),
         ("GET", URL, {"timeout": "hunter2"}, TypeError, "a number of seconds"),
         ("GET", URL, {"auth": "u:hunter2"}, TypeError, "auth is a pair"),
-        ("GET", URL, {"extensions": {"sni_hostname": 7}}, TypeError, "sni_hostname"),
+        ("GET", "https://a.example/", {"extensions": {"sni_hostname": 7}}, TypeError, "sni_hostname"),
         ("GET", 7, {}, TypeError, "int"),
     ],
 )
@@ -457,7 +455,7 @@ def test_a_wrong_url_names_its_request() -> None:
     assert caught.value.request.url == "ftp://a.example/"
 
 
-# -- errors and interruptions -----------------------------------------------------------------------------------
+# -- errors and interruptions ---------------------------------------------------------------------------
 
 
 def test_an_error_of_the_transport_passes_and_knows_its_request() -> None:
@@ -524,11 +522,9 @@ def test_the_body_of_a_request_that_failed_is_closed(error: BaseException) -> No
 
 
 def test_an_outer_timeout_ends_a_request_that_hangs() -> None:
-    body = Pieces(b"x")
-
     def hang(request: Request) -> Response:
         gevent.sleep(60)
-        return Response(200, stream=body)
+        raise AssertionError("the outer timeout has not come")  # pragma: no cover
 
     timer = gevent.Timeout(0.01)
     with pytest.raises(gevent.Timeout) as caught, timer:
@@ -536,7 +532,7 @@ def test_an_outer_timeout_ends_a_request_that_hangs() -> None:
     assert caught.value is timer
 
 
-# -- streaming --------------------------------------------------------------------------------------------------
+# -- streaming ------------------------------------------------------------------------------------------
 
 
 def test_a_streamed_response_is_not_read_yet() -> None:
@@ -580,20 +576,18 @@ def test_send_may_leave_the_response_to_be_closed_by_the_caller() -> None:
     assert body.closed
 
 
-# -- the life of a client ---------------------------------------------------------------------------------------
+# -- the life of a client -------------------------------------------------------------------------------
 
 
 class Closable(MockTransport):
     def __init__(self) -> None:
         super().__init__(echo)
         self.closed = 0
-        self.retired = 0
 
     def close(self) -> None:
         self.closed += 1
 
-    def retire(self) -> None:
-        self.retired += 1
+    retire = close
 
     def dump(self) -> str:
         return "one connection"
@@ -660,11 +654,9 @@ def test_a_client_that_is_dropped_retires_its_own_transport_at_once(monkeypatch:
     monkeypatch.setattr(Own, "retired", 0)
     client = Client()
     client._own = Own()
-    gone = weakref.ref(client)
     gc.disable()
     try:
         del client
-        assert gone() is None
     finally:
         gc.enable()
     assert Own.retired == 1
@@ -683,7 +675,7 @@ def test_a_client_that_is_dropped_leaves_a_transport_alone_that_was_given() -> N
     transport = Closable()
     client = Client(transport=transport)
     del client
-    assert (transport.closed, transport.retired) == (0, 0)
+    assert transport.closed == 0
 
 
 def test_a_client_that_could_not_be_made_is_dropped_quietly() -> None:
@@ -723,7 +715,7 @@ def test_making_a_client_touches_no_hub_and_no_other_event_loop() -> None:
     assert done.stdout == "None []\n"
 
 
-# -- settings as attributes -------------------------------------------------------------------------------------
+# -- settings as attributes -----------------------------------------------------------------------------
 
 
 def test_the_settings_are_attributes() -> None:

@@ -76,7 +76,7 @@ def test_a_path_is_put_behind_the_base_url(base: str, url: str, expected: str) -
 
 
 def test_two_slashes_are_no_path() -> None:
-    with pytest.raises(InvalidURL, match="'//b.example/x' begins with two slashes"):
+    with pytest.raises(InvalidURL, match=r"'//b.example/x' begins with two slashes"):
         build("//b.example/x", base_url="http://a.example/")
 
 

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from greenh2 import URL, Auth, BasicAuth, FunctionAuth, Request, Response, StreamConsumed
-from greenh2._middleware.auth import AuthFlow, Authenticate, auth_in_url, auth_of
+from greenh2._middleware.auth import Authenticate, AuthFlow, auth_in_url, auth_of
 from tests.client.answers import Answers, Pieces
 
 

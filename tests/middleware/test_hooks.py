@@ -66,8 +66,8 @@ def test_no_hooks_are_two_empty_lists() -> None:
 
 
 def test_hooks_for_an_unknown_event_are_refused() -> None:
-    with pytest.raises(ValueError, match="'request' or 'response', not for 'respons'"):
-        event_hooks_of({"respons": [print]})
+    with pytest.raises(ValueError, match="'request' or 'response', not for 'answer'"):
+        event_hooks_of({"answer": [print]})
 
 
 def test_a_hook_that_cannot_be_called_is_refused() -> None:

@@ -131,7 +131,7 @@ def test_a_timeout_is_never_repeated(facts: dict[str, bool]) -> None:
 
 def test_a_body_that_can_be_read_only_once_is_not_sent_again() -> None:
     with pytest.raises(
-        TransportError, match="refused. It was not sent again: its body can be read only once"
+        TransportError, match=r"refused. It was not sent again: its body can be read only once"
     ):
         send(stream(), unprocessed())
 
@@ -164,7 +164,7 @@ def test_what_wants_http11_is_sent_again_over_http11() -> None:
 
 
 def test_http11_is_asked_for_only_once() -> None:
-    with pytest.raises(TransportError, match="it was over HTTP/1.1 already"):
+    with pytest.raises(TransportError, match=r"it was over HTTP/1.1 already"):
         send(get(), http11(), http11())
 
 

@@ -8,7 +8,7 @@ from greenh2._models.codes import codes
 
 
 def test_a_code_is_an_int() -> None:
-    assert codes.NOT_FOUND == 404
+    assert int(codes.NOT_FOUND) == 404
 
 
 def test_a_code_prints_as_its_number() -> None:

@@ -47,7 +47,8 @@ def test_limits_can_be_replaced_in_part() -> None:
     ],
 )
 def test_none_means_no_bound(name: str) -> None:
-    assert getattr(Limits(**{name: None}), name) is None
+    unbounded: Any = {name: None}
+    assert getattr(Limits(**unbounded), name) is None
 
 
 @pytest.mark.parametrize("name", ["max_keepalive_connections", "keepalive_expiry", "fairness_delay"])

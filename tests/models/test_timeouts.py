@@ -171,7 +171,8 @@ def test_a_wait_is_limited_by_its_phase_and_by_the_total(timeout: Timeout, limit
 
 def test_each_phase_has_its_own_limit() -> None:
     deadline = Deadline(Timeout((1, 2, 3, 4)))
-    assert [deadline.limit(phase) for phase in ("connect", "read", "write", "pool")] == [1, 2, 3, 4]  # type: ignore[arg-type]
+    phases: list[Phase] = ["connect", "read", "write", "pool"]
+    assert [deadline.limit(phase) for phase in phases] == [1, 2, 3, 4]
 
 
 def test_the_total_is_exceeded_when_its_time_has_come() -> None:
@@ -213,7 +214,10 @@ def test_a_timer_that_fires_a_little_early_still_means_the_total() -> None:
 
 
 def test_the_repr_of_a_deadline_tells_what_is_left() -> None:
-    assert repr(Deadline(Timeout(5.0, total=10), Clock())) == "<Deadline 10.000 s left, Timeout(5.0, total=10.0)>"
+    assert (
+        repr(Deadline(Timeout(5.0, total=10), Clock()))
+        == "<Deadline 10.000 s left, Timeout(5.0, total=10.0)>"
+    )
 
 
 def test_the_repr_of_a_deadline_without_total_says_so() -> None:

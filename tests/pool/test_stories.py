@@ -1,34 +1,15 @@
 """The stories greenh2 was made for: origins that share few places, against real HTTP/2 and HTTP/1.1 servers."""
 
 import time
-from collections.abc import Callable, Iterator
 
 import gevent
 import pytest
 
 import greenh2
-from tests.support.certificates import Certificates
+from tests.support.clients import BOTH, MakeClient
 from tests.support.origins import OriginFactory
 
-MakeClient = Callable[..., greenh2.Client]
-
-
-@pytest.fixture
-def make_client(certificates: Certificates) -> Iterator[MakeClient]:
-    """Clients that trust the test's authority, closed after the test."""
-    made: list[greenh2.Client] = []
-
-    def make(**options: object) -> greenh2.Client:
-        client = greenh2.Client(**{"verify": certificates.ca_file, "timeout": 5.0, **options})  # type: ignore[arg-type]
-        made.append(client)
-        return client
-
-    yield make
-    for client in made:
-        client.close()
-
-
-@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+@BOTH
 @pytest.mark.parametrize("expiry", [5.0, None])
 def test_a_redirect_to_another_origin_gets_through_a_pool_of_one(
     origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...], expiry: float | None
@@ -42,12 +23,12 @@ def test_a_redirect_to_another_origin_gets_through_a_pool_of_one(
         assert client.get(first.url).text == "hello\n"
 
 
-@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+@BOTH
 def test_two_hundred_greenlets_and_six_origins_share_two_connections(
     origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
 ) -> None:
     origins = [origin(alpn=alpn) for _ in range(6)]
-    client = make_client(limits=greenh2.Limits(max_connections=2), timeout=30.0)
+    client = make_client(limits=2, timeout=30.0)
 
     def work(number: int) -> None:
         assert client.get(f"{origins[number % 6].url}/bytes/{number}").content[:1] == b"\0"[: number > 0]
@@ -59,7 +40,7 @@ def test_an_origin_kept_busy_without_a_gap_does_not_starve_another(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
     busy, other = origin(), origin()
-    client = make_client(limits=greenh2.Limits(max_connections=1))
+    client = make_client(limits=1)
     stop = []
 
     def keep_busy() -> None:
@@ -98,18 +79,18 @@ def test_a_stream_held_open_lets_the_same_greenlet_use_the_same_origin(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
     server = origin()
-    client = make_client(limits=greenh2.Limits(max_connections=1))
+    client = make_client(limits=1)
     with client.stream("GET", f"{server.url}/bytes/100000") as response:
         assert client.get(server.url).text == "hello\n"
         assert len(response.read()) == 100000
 
 
-@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+@BOTH
 def test_a_greenlet_that_holds_every_place_itself_is_told_so(
     origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
 ) -> None:
     first, second = origin(alpn=alpn), origin(alpn=alpn)
-    client = make_client(limits=greenh2.Limits(max_connections=1), timeout=greenh2.Timeout(5.0, pool=0.3))
+    client = make_client(limits=1, timeout=greenh2.Timeout(5.0, pool=0.3))
     with client.stream("GET", f"{first.url}/bytes/3000000") as response:
         with pytest.raises(greenh2.PoolTimeout) as caught:
             client.get(second.url)
@@ -126,13 +107,13 @@ def test_a_greenlet_that_would_wait_for_itself_for_ever_is_told_so_at_once(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
     first, second = origin(), origin()
-    client = make_client(limits=greenh2.Limits(max_connections=1), timeout=None)
+    client = make_client(limits=1, timeout=None)
     with client.stream("GET", f"{first.url}/bytes/3000000"):
         with pytest.raises(greenh2.PoolTimeout, match="this greenlet itself"):
             client.get(second.url)
 
 
-@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+@BOTH
 def test_the_reaper_closes_what_is_idle_without_any_request(
     origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
 ) -> None:
@@ -144,12 +125,12 @@ def test_the_reaper_closes_what_is_idle_without_any_request(
     assert 0.2 < time.monotonic() - started < 1.3
 
 
-@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+@BOTH
 def test_a_killed_holder_gives_its_place_back(
     origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
 ) -> None:
     first, second = origin(alpn=alpn), origin(alpn=alpn)
-    client = make_client(limits=greenh2.Limits(max_connections=1))
+    client = make_client(limits=1)
     holders = [gevent.spawn(client.get, f"{first.url}/stall") for _ in range(5)]
     gevent.sleep(0.1)
     gevent.killall(holders)
@@ -158,7 +139,7 @@ def test_a_killed_holder_gives_its_place_back(
 
 def test_many_kills_on_one_connection_leave_it_in_use(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin(max_concurrent_streams=10)
-    client = make_client(limits=greenh2.Limits(max_connections=1))
+    client = make_client(limits=1)
     for _ in range(10):
         holders = [gevent.spawn(client.get, f"{server.url}/stall") for _ in range(15)]
         gevent.sleep(0.02)
@@ -171,7 +152,7 @@ def test_many_kills_on_one_connection_leave_it_in_use(origin: OriginFactory, mak
 
 def test_responses_left_unread_do_not_stall_their_siblings(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin()
-    client = make_client(limits=greenh2.Limits(max_connections=1))
+    client = make_client(limits=1)
     for _ in range(30):
         with client.stream("GET", f"{server.url}/bytes/1000000") as response:
             next(response.iter_raw())
@@ -184,7 +165,7 @@ def test_responses_left_unread_do_not_stall_their_siblings(origin: OriginFactory
 def test_the_pool_timeout_covers_the_wait_for_a_stream(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin(max_concurrent_streams=1)
     client = make_client(
-        limits=greenh2.Limits(max_connections=1), timeout=greenh2.Timeout(None, pool=0.3, connect=5.0)
+        limits=1, timeout=greenh2.Timeout(None, pool=0.3, connect=5.0)
     )
     client.get(server.url)
     holder = gevent.spawn(client.get, f"{server.url}/stall")
@@ -232,7 +213,7 @@ def test_gevent_wait_returns_with_idle_connections(origin: OriginFactory, make_c
 
 def test_closing_the_client_wakes_everybody_with_an_error(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin(max_concurrent_streams=2)
-    client = make_client(limits=greenh2.Limits(max_connections=1), timeout=None)
+    client = make_client(limits=1, timeout=None)
     client.get(server.url)
     requests = [gevent.spawn(client.get, f"{server.url}/stall") for _ in range(6)]
     gevent.sleep(0.1)
@@ -242,7 +223,7 @@ def test_closing_the_client_wakes_everybody_with_an_error(origin: OriginFactory,
     assert [type(request.exception) for request in requests] == [greenh2.CloseError] * 6
 
 
-@pytest.mark.parametrize("alpn", [("h2",), ("http/1.1",)])
+@BOTH
 def test_a_large_upload_arrives_whole(
     origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
 ) -> None:
@@ -256,6 +237,6 @@ def test_a_large_upload_arrives_whole(
 
 def test_the_limit_of_streams_opens_a_second_connection(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin(max_concurrent_streams=10)
-    client = make_client(limits=greenh2.Limits(max_connections=3))
+    client = make_client(limits=3)
     gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/0.2") for _ in range(60)], raise_error=True)
     assert len(server.stats().connections) == 3

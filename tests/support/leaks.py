@@ -27,11 +27,11 @@ def living_greenlets() -> Iterator["Greenlet[..., Any]"]:
 def open_descriptors() -> dict[int, str]:
     """Every open descriptor with what it is; nothing on a system without /proc."""
     found: dict[int, str] = {}
-    if not _DESCRIPTORS.is_dir():
+    if not _DESCRIPTORS.is_dir():  # pragma: no cover (there is one on Linux)
         return found
-    for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208 (iterdir would show its own descriptor as often)
+    for name in os.listdir(_DESCRIPTORS):
         try:
-            found[int(name)] = os.readlink(_DESCRIPTORS / name)  # noqa: PTH115
+            found[int(name)] = os.readlink(_DESCRIPTORS / name)
         except FileNotFoundError:
             continue  # the one that listed them
     return found

@@ -30,7 +30,7 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback or address in MAPPED
 
 
-def _is_address(host: str) -> bool:
+def _is_address(host: str) -> bool:  # pragma: no cover (called by the audit hook, which is not traced)
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -38,7 +38,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:  # pragma: no cover (not traced)
     if event in ("socket.connect", "socket.sendto"):
         address = arguments[1]
         if isinstance(address, tuple) and isinstance(address[0], str) and not is_loopback(address[0]):

@@ -1,7 +1,7 @@
 """Child processes that no event loop knows of.
 
 A patched process starts children through gevent, whose child watchers keep the loop busy: ``gevent.wait()``
-would not return while a server of the tests runs. So they are started and waited for natively, patched or not.
+would not return while a server of the tests runs. So they are started and waited for natively in all modes.
 """
 
 import os

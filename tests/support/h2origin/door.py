@@ -51,7 +51,8 @@ class Door(asyncio.Protocol):
         self._transport = self._plain = plain
         self.origin.connections.append(self.record)
         self.origin.doors.add(self)
-        plain.pause_reading()
+        # Python 3.10 adds its reader after this call, paused or not.
+        asyncio.get_running_loop().call_soon(plain.pause_reading)
         # asyncio does so itself only where the listening socket names its protocol.
         plain.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._settling = asyncio.create_task(self._settle(plain))

@@ -1,8 +1,6 @@
-"""The peers and checks that the tests lean on do what they promise; greenh2 has no part in it."""
+"""The origins that the tests lean on do what they promise; greenh2 has no part in it."""
 
-import gc
 import http.client
-import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -11,7 +9,6 @@ from contextlib import contextmanager
 import gevent
 import gevent.socket
 import pytest
-from gevent.event import Event
 from h2.connection import H2Connection
 from h2.events import (
     ConnectionTerminated,
@@ -26,13 +23,9 @@ from h2.events import (
     Event as H2Event,
 )
 
-from tests.support import leaks
 from tests.support.certificates import Certificates
-from tests.support.daemons import Daemons, content, find
-from tests.support.leaks import Census
-from tests.support.loopback import LeftLoopbackError, is_loopback
+from tests.support.daemons import content
 from tests.support.origins import Origin, OriginFactory
-from tests.support.watchdog import Watchdog
 
 
 class Caller:
@@ -232,6 +225,50 @@ def test_an_origin_closes_http1_after_keepalive_requests(origin: OriginFactory) 
     assert [record.streams for record in server.stats().connections] == [2, 1]
 
 
+@pytest.mark.parametrize("end", [Origin.hang_up, Origin.drop])
+def test_an_origin_closes_every_connection_when_told(
+    origin: OriginFactory, end: Callable[[Origin], None]
+) -> None:
+    server = origin(alpn=("http/1.1",), tls=False)
+    with asking(server) as connection:
+        fetch(connection, "/")
+        end(server)
+        closed = server.wait_until(lambda stats: not stats.open).connections
+    assert [record.closed_by for record in closed] == ["origin"]
+
+
+def test_a_frozen_origin_answers_no_more(origin: OriginFactory) -> None:
+    server = origin(alpn=("http/1.1",), tls=False)
+    with asking(server) as connection:
+        fetch(connection, "/")
+        server.freeze()
+        assert connection.sock is not None
+        connection.sock.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            fetch(connection, "/")
+
+
+def test_a_goaway_without_a_last_id_lets_open_streams_finish(
+    origin: OriginFactory, certificates: Certificates
+) -> None:
+    server = origin()
+    with calling(server, certificates) as caller:
+        caller.get("/sleep/0.05")
+        server.wait_until(lambda stats: len(stats.requests) == 1)
+        server.goaway()
+        event = caller.until(ConnectionTerminated)
+    assert isinstance(event, ConnectionTerminated)
+    assert (event.error_code, event.last_stream_id) == (0, 1)
+
+
+def test_a_certificate_for_another_name_is_told_apart(
+    origin: OriginFactory, certificates: Certificates
+) -> None:
+    server = origin(certificate=certificates.issue("elsewhere.localhost"))
+    with pytest.raises(ssl.SSLCertVerificationError), calling(server, certificates):
+        raise AssertionError("no handshake should end well")
+
+
 def test_a_plain_origin_tells_http2_from_http1_by_the_first_bytes(origin: OriginFactory) -> None:
     server = origin(alpn=("h2", "http/1.1"), tls=False)
     with asking(server) as connection:
@@ -265,135 +302,3 @@ def test_a_wrong_order_is_reported(origin: OriginFactory) -> None:
     server.stop()
     with pytest.raises(RuntimeError, match="stats: KeyError"):
         server.stats()
-
-
-# real servers
-
-
-def test_nginx_serves_files(daemons: Daemons, certificates: Certificates) -> None:
-    server = daemons.nginx()
-    assert server.plain is not None
-    assert _download(server.plain) == content(600_000)
-
-
-def test_apache_serves_files(daemons: Daemons, certificates: Certificates) -> None:
-    server = daemons.apache()
-    assert server.plain is not None
-    assert _download(server.plain) == content(600_000)
-
-
-def test_nghttpd_takes_connections(daemons: Daemons) -> None:
-    assert daemons.nghttpd().h1 is None
-
-
-def _download(url: str) -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]), timeout=5)
-    try:
-        return fetch(connection, "/600000.bin")
-    finally:
-        connection.close()
-
-
-def test_a_missing_server_skips_outside_of_ci(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CI", raising=False)
-    with pytest.raises(pytest.skip.Exception, match="no-such-server is not installed"):
-        find("no-such-server")
-
-
-def test_a_missing_server_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CI", "true")
-    with pytest.raises(pytest.fail.Exception, match="CI must have it"):
-        find("no-such-server")
-
-
-# the checks around every test
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost", "::ffff:127.0.0.1"])
-def test_loopback_is_allowed(host: str) -> None:
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize("host", ["10.0.0.1", "::2", "example.org", "::ffff:10.0.0.1", "0.0.0.0"])
-def test_everything_else_is_not_loopback(host: str) -> None:
-    assert not is_loopback(host)
-
-
-@pytest.mark.parametrize("kind", [socket.socket, gevent.socket.socket])
-def test_a_connect_off_loopback_is_refused(kind: type[socket.socket]) -> None:
-    with kind() as sock, pytest.raises(LeftLoopbackError):
-        sock.connect(("192.0.2.1", 80))
-
-
-@pytest.mark.parametrize("look_up", [socket.getaddrinfo, gevent.socket.getaddrinfo])
-@pytest.mark.parametrize("name", ["example.org", b"example.org"])
-def test_a_foreign_name_is_not_looked_up(
-    look_up: Callable[[str | bytes, int], object], name: str | bytes
-) -> None:
-    with pytest.raises(socket.gaierror, match="stay on loopback"):
-        look_up(name, 80)
-
-
-@pytest.mark.parametrize("name", ["a.localhost", b"f.localhost", "localhost."])
-def test_names_below_localhost_are_localhost(name: str | bytes) -> None:
-    assert ("127.0.0.1", 80) in [entry[4] for entry in gevent.socket.getaddrinfo(name, 80)]
-
-
-def test_a_greenlet_that_stays_is_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaks, "PATIENCE", 0.05)
-    census = Census()
-    stop = Event()
-    idler = gevent.spawn(stop.wait)
-    assert ["greenlet" in leak for leak in census.leaks()] == [True]
-    stop.set()
-    idler.join()
-    assert census.leaks() == []
-
-
-def test_a_descriptor_that_stays_is_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not leaks.open_descriptors():
-        pytest.skip("this system has no /proc")
-    monkeypatch.setattr(leaks, "PATIENCE", 0.05)
-    census = Census()
-    reads, writes = os.pipe()
-    assert ["descriptor" in leak for leak in census.leaks()] == [True, True]
-    os.close(reads)
-    os.close(writes)
-    assert census.leaks() == []
-
-
-def test_a_greenlet_that_ends_soon_is_no_leak() -> None:
-    census = Census()
-    gevent.spawn(gevent.sleep, 0.05)
-    assert census.leaks() == []
-
-
-def test_garbage_is_no_leak() -> None:
-    gc.disable()
-    try:
-        census = Census()
-        loop: list[object] = [gevent.socket.socket()]
-        loop.append(loop)
-        loop[0].close()  # type: ignore[attr-defined]  # a socket
-        del loop
-        assert census.leaks() == []
-    finally:
-        gc.enable()
-
-
-def test_the_watchdog_barks_when_nobody_calls_it_off(capsys: pytest.CaptureFixture[str]) -> None:
-    barks: list[str] = []
-    dog = Watchdog(0.01, lambda: barks.append("woof"))
-    with gevent.Timeout(5):
-        while not barks:
-            gevent.sleep(0.005)
-    dog.call_off()
-    assert "Greenlet" in capsys.readouterr().err or barks == ["woof"]
-
-
-def test_a_watchdog_does_not_keep_the_loop_busy() -> None:
-    dog = Watchdog(60, lambda: None)
-    try:
-        assert gevent.wait(timeout=5)
-    finally:
-        dog.call_off()

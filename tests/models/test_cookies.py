@@ -1,0 +1,214 @@
+"""Cookies: a mapping over a CookieJar, which meets requests and responses."""
+
+from __future__ import annotations
+
+import pickle
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import pytest
+
+from greenh2._errors import CookieConflict
+from greenh2._models.cookies import Cookies
+from greenh2._models.request import Request
+from greenh2._models.response import Response
+
+
+def answered(url: str, *set_cookie: str) -> Response:
+    return Response(200, headers=[("Set-Cookie", line) for line in set_cookie], request=Request("GET", url))
+
+
+def sent(cookies: Cookies, url: str) -> str | None:
+    request = Request("GET", url)
+    cookies.set_cookie_header(request)
+    return request.headers.get("cookie")
+
+
+@pytest.mark.parametrize("given", [{"a": "1"}, [("a", "1")], Cookies({"a": "1"})])
+def test_cookies_are_made_from_many_things(given: Any) -> None:
+    assert dict(Cookies(given)) == {"a": "1"}
+
+
+def test_cookies_made_from_cookies_are_their_own() -> None:
+    first = Cookies({"a": "1"})
+    Cookies(first)["b"] = "2"
+    assert dict(first) == {"a": "1"}
+
+
+def test_a_jar_is_used_as_it_is() -> None:
+    jar = CookieJar()
+    Cookies(jar)["a"] = "1"
+    assert [cookie.name for cookie in jar] == ["a"]
+
+
+def test_a_cookie_can_be_set_read_and_removed() -> None:
+    cookies = Cookies()
+    cookies["a"] = "1"
+    assert (cookies["a"], "a" in cookies, len(cookies), bool(cookies)) == ("1", True, 1, True)
+    del cookies["a"]
+    assert (cookies.get("a"), "a" in cookies, len(cookies), bool(cookies)) == (None, False, 0, False)
+
+
+def test_a_missing_cookie_is_a_key_error() -> None:
+    with pytest.raises(KeyError, match="a"):
+        Cookies()["a"]
+
+
+def test_removing_a_missing_cookie_is_a_key_error() -> None:
+    with pytest.raises(KeyError, match="a"):
+        del Cookies()["a"]
+
+
+def test_a_missing_cookie_has_a_default() -> None:
+    assert Cookies().get("a", "b") == "b"
+
+
+def two_cookies() -> Cookies:
+    cookies = Cookies()
+    cookies.set("a", "2", domain="example.com", path="/sub")
+    cookies.set("a", "1", domain="example.org")
+    return cookies
+
+
+def test_a_name_that_several_cookies_bear_is_a_conflict() -> None:
+    with pytest.raises(CookieConflict, match="2 cookies are named 'a'"):
+        two_cookies().get("a")
+
+
+def test_a_conflict_is_resolved_by_domain_or_path() -> None:
+    cookies = two_cookies()
+    assert (cookies.get("a", domain="example.org"), cookies.get("a", path="/sub")) == ("1", "2")
+
+
+def test_a_cookie_can_be_removed_at_one_domain() -> None:
+    cookies = two_cookies()
+    cookies.delete("a", domain="example.org")
+    assert cookies["a"] == "2"
+
+
+def test_deleting_a_name_removes_it_everywhere() -> None:
+    cookies = two_cookies()
+    del cookies["a"]
+    assert len(cookies) == 0
+
+
+def test_cookies_can_be_cleared() -> None:
+    cookies = two_cookies()
+    cookies.clear()
+    assert len(cookies) == 0
+
+
+def test_cookies_can_be_cleared_at_one_path() -> None:
+    cookies = two_cookies()
+    cookies.clear(domain="example.com", path="/sub")
+    assert cookies["a"] == "1"
+
+
+@pytest.mark.parametrize("more", [{"b": "2"}, [("b", "2")], Cookies({"b": "2"}), Cookies({"b": "2"}).jar])
+def test_cookies_can_be_updated_from_many_things(more: Any) -> None:
+    cookies = Cookies({"a": "1"})
+    cookies.update(more)
+    assert dict(cookies) == {"a": "1", "b": "2"}
+
+
+def test_updating_from_nothing_changes_nothing() -> None:
+    cookies = Cookies({"a": "1"})
+    cookies.update()
+    assert dict(cookies) == {"a": "1"}
+
+
+def test_the_repr_shows_names_and_no_values() -> None:
+    assert repr(two_cookies()) == "<Cookies[a for example.com/sub, a for example.org/]>"
+
+
+def test_the_repr_of_a_cookie_for_everyone_says_so() -> None:
+    assert repr(Cookies({"a": "1"})) == "<Cookies[a for */]>"
+
+
+@pytest.mark.parametrize("given", [{}, {"a": "1"}])
+def test_cookies_can_be_pickled(given: dict[str, str]) -> None:
+    assert dict(pickle.loads(pickle.dumps(Cookies(given)))) == given
+
+
+def test_a_response_s_cookies_go_back_to_its_host() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered("https://example.org/a", "x=1; Path=/", "y=2; Path=/"))
+    assert sent(cookies, "https://example.org/b") == "x=1; y=2"
+
+
+def test_a_response_s_cookies_do_not_go_to_another_host() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered("https://example.org/", "x=1"))
+    assert sent(cookies, "https://example.com/") is None
+
+
+def test_a_secure_cookie_does_not_go_over_http() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered("https://example.org/", "x=1; Secure"))
+    assert (sent(cookies, "http://example.org/"), sent(cookies, "https://example.org/")) == (None, "x=1")
+
+
+def test_a_cookie_for_one_path_does_not_go_to_another() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered("https://example.org/", "x=1; Path=/a"))
+    assert (sent(cookies, "https://example.org/b"), sent(cookies, "https://example.org/a/c")) == (None, "x=1")
+
+
+def test_a_cookie_for_another_host_is_not_taken() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered("https://example.org/", "x=1; Domain=example.com"))
+    assert not cookies
+
+
+def test_a_cookie_that_expires_is_removed() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered("https://example.org/", "x=1"))
+    cookies.extract_cookies(answered("https://example.org/", "x=; Max-Age=0"))
+    assert not cookies
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:8080/", "http://münchen.de/", "http://localhost:5000/"])
+def test_cookies_work_for_every_kind_of_host(url: str) -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered(url, "x=1"))
+    assert sent(cookies, url) == "x=1"
+
+
+def test_a_cookie_without_domain_goes_to_every_host() -> None:
+    assert sent(Cookies({"a": "1"}), "https://example.org/") == "a=1"
+
+
+def test_a_cookie_header_that_is_there_is_kept() -> None:
+    request = Request("GET", "https://example.org/", headers={"Cookie": "mine=1"})
+    Cookies({"a": "1"}).set_cookie_header(request)
+    assert request.headers["cookie"] == "mine=1"
+
+
+def test_the_host_of_a_relative_url_is_its_host_header() -> None:
+    request = Request("GET", "/a", headers={"Host": "example.org"})
+    cookies = Cookies()
+    cookies.set("a", "1", domain="example.org")
+    cookies.set("b", "2", domain="example.com")
+    cookies.set_cookie_header(request)
+    assert request.headers["cookie"] == "a=1"
+
+
+def test_without_cookies_no_header_is_set() -> None:
+    assert sent(Cookies(), "https://example.org/") is None
+
+
+def test_a_response_that_sets_no_cookies_needs_no_request() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(Response(200))
+    assert not cookies
+
+
+def test_a_response_that_sets_cookies_needs_a_request() -> None:
+    with pytest.raises(RuntimeError, match="no request"):
+        Cookies().extract_cookies(Response(200, headers={"Set-Cookie": "a=1"}))
+
+
+def test_a_jar_with_a_policy_of_rfc_2965_asks_for_headers_by_name() -> None:
+    cookies = Cookies(CookieJar(DefaultCookiePolicy(rfc2965=True)))
+    cookies.extract_cookies(answered("https://example.org/", "x=1"))
+    assert sent(cookies, "https://example.org/") == "x=1"

@@ -1,0 +1,92 @@
+"""One client, several native threads: each has a hub, a pool and connections of its own."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import gevent
+import pytest
+from gevent.monkey import get_original
+from gevent.threadpool import ThreadPool
+
+import greenh2
+from tests.support.clients import BOTH, MakeClient
+from tests.support.origins import OriginFactory
+
+T = TypeVar("T")
+start_native_thread = get_original("_thread", "start_new_thread")
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        gevent.sleep(0.005)
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPool]:
+    """Six native threads, which have ended when the test has."""
+    before = len(sys._current_frames())
+    pool = ThreadPool(6)
+    yield pool
+    pool.kill()
+    wait_for(lambda: len(sys._current_frames()) <= before)
+
+
+@BOTH
+def test_six_threads_share_a_client(
+    origin: OriginFactory, make_client: MakeClient, threads: ThreadPool, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client()
+
+    def work(number: int) -> int:
+        for size in range(40):
+            assert len(client.get(f"{server.url}/bytes/{size * number}").content) == size * number
+        return number
+
+    assert sorted(threads.map(work, range(1, 7))) == list(range(1, 7))
+    assert client.get(server.url).text == "hello\n"
+
+
+def test_the_connections_of_a_thread_that_has_ended_are_freed(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    client = make_client(limits=greenh2.Limits(keepalive_expiry=None))
+    ended: list[bool] = []
+
+    def thread() -> None:
+        try:
+            client.get(server.url)
+        finally:
+            gevent.get_hub().destroy()
+            ended.append(True)
+
+    before = len(sys._current_frames())
+    start_native_thread(thread, ())
+    wait_for(lambda: bool(ended) and len(sys._current_frames()) <= before)
+    client.get(server.url)
+    server.wait_until(lambda stats: len(stats.open) == 1)
+    assert client.dump().count("Connections: 1 open") == 1
+
+
+def test_closing_in_one_thread_wakes_the_requests_of_another(
+    origin: OriginFactory, make_client: MakeClient, threads: ThreadPool
+) -> None:
+    server = origin()
+    client = make_client(timeout=None)
+
+    def stall() -> type[BaseException] | None:
+        try:
+            client.get(f"{server.url}/stall")
+        except greenh2.CloseError as exc:
+            return type(exc)
+        return None
+
+    job = threads.spawn(stall)
+    server.wait_until(lambda stats: bool(stats.requests))
+    client.close()
+    assert job.get(timeout=3) is greenh2.CloseError
