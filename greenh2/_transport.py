@@ -124,6 +124,7 @@ class HTTPTransport(BaseTransport):
         try:
             acquired = monotonic()
             if trace is not None:
+                trace("pool.acquired", connection=exchange.connection.number, reused=exchange.reused)
                 trace("request.head", connection=exchange.connection.number, method=request.method)
             declared = _declared_length(request)
             head = exchange.send(_wire_head(request, declared), request.body, declared, deadline)

@@ -64,12 +64,12 @@ class Dialer:
             protocol = self._protocol(route, channel)
             connection = Connection(channel, protocol, route, self.clock)
             connection.start()
+            if trace is not None:
+                took = f"{monotonic() - started:.4f}s"
+                trace("connection.connected", connection=connection.number, protocol=protocol.name, took=took)
         except BaseException:
             channel.close() if channel is not None else sock.close()
             raise
-        if trace is not None:
-            took = f"{monotonic() - started:.4f}s"
-            trace("connection.connected", connection=connection.number, protocol=protocol.name, took=took)
         return connection
 
     def _protocol(self, route: Route, channel: Channel) -> Protocol:

@@ -85,8 +85,6 @@ class Pool:
         if exchange is None:
             exchange = self._wait(Waiter(lane, holder, deadline), trace)
         exchange.holder = holder
-        if trace is not None:
-            trace("pool.acquired", connection=exchange.connection.number, reused=exchange.reused)
         return exchange
 
     def _take_ready(self, lane: PoolLane) -> Exchange | None:

@@ -1,0 +1,64 @@
+"""What nobody refers to any more is given back, without a switch inside a finalizer."""
+
+import gc
+
+import gevent
+import pytest
+
+import greenh2
+from tests.support.clients import BOTH, MakeClient
+from tests.support.origins import OriginFactory
+
+
+@BOTH
+def test_a_dropped_response_gives_its_place_back_and_is_named_in_a_warning(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client(limits=1)
+    response = client.send(client.build_request("GET", f"{server.url}/bytes/4000000"), stream=True)
+    with pytest.warns(ResourceWarning, match=f"GET {server.url}/bytes/4000000 was dropped"):
+        del response
+        gc.collect()
+    other = origin(alpn=alpn)
+    assert client.get(other.url, timeout=1.0).text == "hello\n"
+
+
+def test_a_response_dropped_in_a_callback_of_the_hub_gives_its_place_back(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    client = make_client(limits=1)
+    kept = [client.send(client.build_request("GET", f"{server.url}/bytes/4000000"), stream=True)]
+    with pytest.warns(ResourceWarning, match="dropped"):
+        gevent.get_hub().loop.run_callback(kept.clear)
+        gevent.sleep(0)
+        gc.collect()
+    assert client.get(origin().url, timeout=1.0).text == "hello\n"
+
+
+def test_a_response_read_to_its_end_is_no_matter_for_a_warning(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    client = make_client()
+    response = client.send(client.build_request("GET", server.url), stream=True)
+    for _ in response.iter_raw():
+        pass
+    del response
+    gc.collect()
+    assert "0 of 100 streams" in client.dump()
+
+
+def test_a_client_dropped_while_a_response_is_read_lets_it_be_read(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    client = greenh2.Client(verify=make_client()._transport._dialer.tls.verify)  # type: ignore[union-attr]
+    response = client.send(client.build_request("GET", f"{server.url}/bytes/4000000"), stream=True)
+    del client
+    gc.collect()
+    assert len(response.read()) == 4_000_000
+    del response
+    gc.collect()
+    server.wait_until(lambda stats: not stats.open)
