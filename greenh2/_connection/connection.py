@@ -49,8 +49,10 @@ class Connection:
         self.created: Stamp = clock.stamp()
         self.idle_since: Stamp = self.created
         self.requests = 0
-        #: Set by the pool: no new exchanges, the place is wanted elsewhere.
-        self.draining = False
+        #: Set by the pool: why no new exchanges are wanted, and what the connection closes for when the last one ends.
+        self.draining = ""
+        #: Set by the pool: the seconds after which no new exchanges are wanted (None: no bound).
+        self.max_age: float | None = None
         self.on_change: Callable[[Connection], None] = lambda _: None
         self._clock = clock
         self._pid = os.getpid()
@@ -107,6 +109,11 @@ class Connection:
     def age(self) -> float:
         """Return the seconds since the connection was made."""
         return self._clock.age(self.created)
+
+    @property
+    def aged(self) -> bool:
+        """Whether the connection has reached its greatest age."""
+        return self.max_age is not None and self.age() >= self.max_age
 
     def idle(self) -> float:
         """Return the seconds since the last exchange ended; 0.0 while one is open."""

@@ -125,12 +125,13 @@ class Deadline:
     never goes back.
     """
 
-    __slots__ = ("clock", "expires_at", "timeout")
+    __slots__ = ("clock", "expires_at", "started_at", "timeout")
 
     def __init__(self, timeout: Timeout, clock: Callable[[], float] = time.monotonic) -> None:
         self.timeout = timeout
         self.clock = clock
-        self.expires_at: float | None = None if timeout.total is None else clock() + timeout.total
+        self.started_at = clock()
+        self.expires_at: float | None = None if timeout.total is None else self.started_at + timeout.total
 
     def remaining(self) -> float | None:
         """Return the seconds left of the total, never below 0.0; None when there is no total."""

@@ -9,6 +9,7 @@ a kill finds the pool before a change or after it.
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Iterator
 
 from gevent.lock import BoundedSemaphore
@@ -23,12 +24,14 @@ from greenh2._models.timeouts import Deadline
 from greenh2._models.trace import Trace
 from greenh2._pool import reaper, report
 from greenh2._pool.lane import Lane, Reuse
-from greenh2._pool.relief import Relief
+from greenh2._pool.relief import NEEDED, Relief
 from greenh2._pool.waiter import PLACE, Holder, Place, Waiter
 
 PoolLane = Lane[Connection, Waiter]
 #: Lanes that are remembered for their protocol alone; more are forgotten.
 _MAX_DESERTED = 1024
+#: Connections reach their greatest age up to this part of it early, so that those made together do not end together.
+AGE_JITTER = 0.1
 
 
 class Pool:
@@ -96,7 +99,7 @@ class Pool:
 
     def _wait(self, waiter: Waiter, trace: Trace | None) -> Exchange:
         lane = waiter.lane
-        lane.waiters[waiter] = None
+        waiter.line_up()
         self._waiting[lane] = None
         try:
             self._serve(lane)
@@ -147,6 +150,8 @@ class Pool:
         lane.dials -= 1
         lane.multiplexed = connection.protocol.multiplexed
         lane.add(connection)
+        if self.limits.max_connection_age is not None:
+            connection.max_age = self.limits.max_connection_age * random.uniform(1 - AGE_JITTER, 1)
         connection.on_change = self.update
         exchange = connection.open()
         if self.closed:
@@ -202,7 +207,7 @@ class Pool:
         if connection.streams:
             self._idle.pop(connection, None)
         elif connection.draining:
-            connection.close("its place is needed by another origin")
+            connection.close(connection.draining)
         else:
             self._idle[connection] = None
 
@@ -214,9 +219,11 @@ class Pool:
         return exchange
 
     def _fit(self, connection: Connection) -> bool:
-        """Tell whether a connection may be used now; an idle one is looked at first, and closed if it is not."""
+        """Tell whether a connection may be used now; if not it is closed, or drained when it is in use."""
         if connection.streams:
-            return True
+            if connection.aged:
+                self._retire(connection)
+            return not connection.draining
         if (reason := self.spent(connection)) is not None:
             self._idle.pop(connection, None)
             connection.close(reason)
@@ -225,14 +232,23 @@ class Pool:
         self._lanes[connection.route].update(connection, room=room)
         return room
 
+    def _retire(self, connection: Connection) -> None:
+        """Let a busy connection take no more; it closes when its last exchange has ended."""
+        connection.draining = self._too_old
+        self._lanes[connection.route].update(connection, room=False)
+
+    @property
+    def _too_old(self) -> str:
+        return f"older than max_connection_age={self.limits.max_connection_age:g} s allows"
+
     def spent(self, connection: Connection) -> str | None:
         """Return why an idle connection must be closed, or None.  Takes what has arrived on it."""
         limits = self.limits
         idle = connection.idle()
         if limits.keepalive_expiry is not None and idle >= limits.keepalive_expiry:
             return f"idle for {idle:.3f} s (keepalive_expiry={limits.keepalive_expiry:g})"
-        if limits.max_connection_age is not None and connection.age() >= limits.max_connection_age:
-            return f"older than max_connection_age={limits.max_connection_age:g} s"
+        if connection.aged:
+            return self._too_old
         if not connection.probe():
             return "the peer has ended it"
         return None
@@ -243,7 +259,8 @@ class Pool:
             connection = next(reversed(lane.ready))
             if not connection.streams:
                 break  # an idle connection is a place: whoever is oldest has a claim to it
-            next(iter(lane.waiters)).give(self._open(connection))
+            if self._fit(connection):
+                next(iter(lane.waiters)).give(self._open(connection))
         for known in [known for known in self._waiting if not known.waiters]:
             del self._waiting[known]
         while self._waiting and self._has_place and (hungry := self.hungry()):
@@ -279,7 +296,7 @@ class Pool:
         oldest = next(iter(self._idle))
         self._lanes[oldest.route].remove(oldest)
         self._idle.pop(oldest)
-        oldest.close("its place is needed by another origin")
+        oldest.close(NEEDED)
         return True  # the permit of the evicted connection goes on with the new one
 
     def _release(self) -> None:
@@ -297,7 +314,7 @@ class Pool:
 
     def resume(self, connection: Connection) -> None:
         """Let a connection take new exchanges again whose place is no longer wanted."""
-        connection.draining = False
+        connection.draining = ""
         self._note(self._lanes[connection.route], connection)
 
     # -- ends: never switches ----------------------------------------------------------------------------------

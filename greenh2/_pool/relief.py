@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from greenh2._pool.pool import Pool, PoolLane
 
 
+#: Why a connection closes that gives its place to another origin.
+NEEDED = "its place is needed by another origin"
+
+
 class Relief:
     """The drains and the timer of one pool; never switches greenlets."""
 
@@ -91,6 +95,6 @@ class Relief:
         ]
         if candidates:
             chosen = min(candidates, key=lambda connection: connection.streams)
-            chosen.draining = True
+            chosen.draining = NEEDED
             self._draining[chosen] = None
             pool.update(chosen)

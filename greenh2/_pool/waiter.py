@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import weakref
+from itertools import islice
 from time import monotonic
 
 from gevent import getcurrent
@@ -15,9 +15,6 @@ from greenh2._models.request import Request
 from greenh2._models.timeouts import Deadline
 from greenh2._net.bell import Bell
 from greenh2._pool.lane import Lane
-
-_arrivals = itertools.count()
-
 
 class Place:
     """The right to dial one connection: a permit of the pool's semaphore, and a dial noted in the lane."""
@@ -62,7 +59,8 @@ class Waiter:
         self.lane = lane
         self.holder = holder
         self.deadline = deadline
-        self.arrival = next(_arrivals)
+        #: A request that is sent again keeps its turn: what counts is when it was first made.
+        self.arrival = deadline.started_at
         self.since = monotonic()
         self.bell = Bell()
         self.grant: Exchange | Place | TransportError | None = None
@@ -93,6 +91,15 @@ class Waiter:
     def phase(self) -> str:
         """What this wait is for: "connect" while a dial is under way that serves it too, else "pool"."""
         return "connect" if self.lane.shares_dial else "pool"
+
+    def line_up(self) -> None:
+        """Enter the queue of the lane, behind all that arrived before."""
+        waiters = self.lane.waiters
+        waiters[self] = None
+        if len(waiters) > 1 and next(islice(reversed(waiters), 1, None)).arrival > self.arrival:
+            in_order = sorted(waiters, key=lambda waiter: waiter.arrival)
+            waiters.clear()
+            waiters.update(dict.fromkeys(in_order))
 
     def give(self, grant: Exchange | Place | TransportError) -> None:
         """Leave the queue with a grant."""

@@ -92,6 +92,20 @@ def test_an_old_connection_is_replaced(origin: OriginFactory, make_client: MakeC
     assert len(server.stats().connections) == 2
 
 
+def test_a_busy_connection_that_grows_old_takes_no_more_and_loses_nothing(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    client = make_client(limits=greenh2.Limits(max_connection_age=0.3))
+
+    def work() -> None:
+        for _ in range(20):
+            assert client.get(f"{server.url}/sleep/0.05").status_code == 200
+
+    gevent.joinall([gevent.spawn(work) for _ in range(4)], raise_error=True)
+    assert 3 <= len(server.stats().connections) <= 8
+
+
 def test_a_client_that_nobody_refers_to_gives_back_sockets_and_greenlets(
     origin: OriginFactory, certificates: Certificates
 ) -> None:

@@ -27,6 +27,9 @@ class Wire(Protocol):
 
     def settings(self, values: Mapping[str, int]) -> None: ...
 
+LINGER = 0.1
+"""How long the client may take to close after us (seconds)."""
+
 
 class Door(asyncio.Protocol):
     """Settles which protocol is spoken, then passes bytes between the transport and a Wire."""
@@ -100,9 +103,10 @@ class Door(asyncio.Protocol):
             self._transport.abort()
         else:
             self._transport.close()
-            # asyncio's TLS waits for the client's close_notify; a server closes when it has said its own.
+            # asyncio's TLS waits 30 s for the client's close_notify. A server lingers for a moment: to close with
+            # bytes unread sends a TCP reset, which may overtake the last answers.
             if self._plain is not None and self._writable.is_set():
-                self._plain.close()
+                asyncio.get_running_loop().call_later(LINGER, self._plain.close)
 
     def freeze(self) -> None:
         self.frozen = True
