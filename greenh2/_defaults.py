@@ -72,6 +72,7 @@ class Defaults:
         if cookies:
             added["cookies"] = Cookies(cookies)
         target = self.resolve(url)
+        self.headers.check()  # once: what is copied from them is known to be good
         return Request(
             method,
             target,

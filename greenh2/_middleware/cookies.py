@@ -40,7 +40,7 @@ def with_cookies(request: Request, jar: Cookies) -> Request:
         merged = Cookies(jar)
         merged.update(once)
         jar = merged
-    elif not len(jar):
+    elif not jar:
         return request
     sent = derive(request, headers=request.headers.copy())
     by_hand = sent.headers.pop("cookie", None)

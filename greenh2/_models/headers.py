@@ -81,8 +81,7 @@ class Headers(MutableMapping[str, str]):
         elif isinstance(headers, Headers):
             self._raw = headers._raw.copy()
             self._checked = headers._checked
-            if headers._index is not None:
-                self._index = headers._index.copy()
+            self._index = headers._lookup().copy()
         else:
             pairs: Iterable[tuple[str | bytes, str | bytes]]
             pairs = headers.items() if isinstance(headers, Mapping) else headers
