@@ -103,9 +103,8 @@ def a_busy_origin_does_not_starve_another(a: Origin, b: Origin, trust: ssl.SSLCo
             answered += 1
 
     with greenh2.Client(verify=trust, limits=greenh2.Limits(max_connections=1)) as client:
-        workers = [
-            gevent.spawn_later(number * THINKING / 10, keep_busy) for number in range(10)
-        ]  # never in step
+        # One after the other, so that their requests never all end at once.
+        workers = [gevent.spawn_later(number * THINKING / 10, keep_busy) for number in range(10)]
         gevent.sleep(0.5)
         before = answered
         began = monotonic()

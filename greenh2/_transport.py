@@ -152,7 +152,7 @@ class HTTPTransport(BaseTransport):
 
     def _bury_the_dead(self) -> None:
         """Free the pools of native threads that have ended, or whose hub was destroyed."""
-        alive = sys._current_frames()
+        alive = set(sys._current_frames())  # the ids alone: the frames would hold this one in a cycle
         for hub in list(self._pools):
             if hub.thread_ident not in alive or hub.dead:
                 self._pools.pop(hub).abandon()

@@ -348,15 +348,15 @@ class Pool:
         """Return the state of the pool as text."""
         return report.dump(self)
 
-    def self_deadlock(self, waiter: Waiter) -> PoolTimeout | None:
-        """Return an error if a request without any time limit waits for what its own greenlet holds."""
-        greenlet = waiter.holder.greenlet
-        exchanges = [exchange for connection in self.connections for exchange in connection.exchanges]
-        dialing = any(lane.dials for lane in self.lanes)
-        if not waiter.unbounded or dialing or not exchanges:
+    def deadlock(self, waiter: Waiter) -> PoolTimeout | None:
+        """Return an error for a request without any time limit if all that it waits for waits here too.
+
+        So it is when every place is held by a greenlet that itself waits for a place, be it this one or others.
+        """
+        waiting = {other.holder.greenlet for lane in self.lanes for other in lane.waiters if other.unbounded}
+        held = [exchange.holder for connection in self.connections for exchange in connection.exchanges]
+        if not waiter.unbounded or not held or any(lane.dials for lane in self.lanes):
             return None
-        if all(isinstance(held.holder, Holder) and held.holder.greenlet is greenlet for held in exchanges):
+        if all(isinstance(holder, Holder) and holder.greenlet in waiting for holder in held):
             return PoolTimeout(report.explain(self, waiter))
         return None
-
-

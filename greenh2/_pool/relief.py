@@ -63,7 +63,7 @@ class Relief:
 
     def _start(self) -> None:
         if self._timer is None:
-            timer = self._hub.loop.timer(max(self._delay, 0.001), ref=False)
+            timer = self._hub.loop.timer(max(self._delay, 0.001))
             timer.start(self._tick, update=True)
             self._timer = timer
 
@@ -77,7 +77,7 @@ class Relief:
             oldest = next(iter(lane.waiters))
             if now - oldest.since < self._delay * 0.99:
                 continue
-            if (error := pool.self_deadlock(oldest)) is not None:
+            if (error := pool.deadlock(oldest)) is not None:
                 oldest.give(error)
             elif len(self._draining) < len(pool.hungry()):
                 self._drain_for(pool, lane)

@@ -41,7 +41,7 @@ def test_an_origin_kept_busy_without_a_gap_does_not_starve_another(
 ) -> None:
     busy, other = origin(), origin()
     client = make_client(limits=1)
-    stop = []
+    stop: list[bool] = []
 
     def keep_busy() -> None:
         while not stop:
@@ -103,14 +103,34 @@ def test_a_greenlet_that_holds_every_place_itself_is_told_so(
     assert client.get(second.url).text == "hello\n"
 
 
+@BOTH
 def test_a_greenlet_that_would_wait_for_itself_for_ever_is_told_so_at_once(
-    origin: OriginFactory, make_client: MakeClient
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
 ) -> None:
-    first, second = origin(), origin()
+    first, second = origin(alpn=alpn), origin(alpn=alpn)
     client = make_client(limits=1, timeout=None)
-    with client.stream("GET", f"{first.url}/bytes/3000000"):
+    with client.stream("GET", f"{first.url}/bytes/50000000"):
         with pytest.raises(greenh2.PoolTimeout, match="this greenlet itself"):
             client.get(second.url)
+
+
+@BOTH
+def test_greenlets_that_wait_for_each_other_for_ever_are_told_so(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    servers = [origin(alpn=alpn) for _ in range(4)]
+    client = make_client(limits=2, timeout=None)
+
+    def hold_and_ask(number: int) -> bool:
+        try:
+            with client.stream("GET", f"{servers[number].url}/bytes/50000000"):
+                gevent.sleep(0.05)
+                client.get(servers[number + 2].url)
+        except greenh2.PoolTimeout:
+            return False
+        return True
+
+    assert sorted(job.get() for job in [gevent.spawn(hold_and_ask, number) for number in range(2)]) == [False, True]
 
 
 @BOTH
