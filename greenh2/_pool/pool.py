@@ -12,6 +12,7 @@ import copy
 import random
 from collections.abc import Iterator
 
+from gevent import get_hub
 from gevent.lock import BoundedSemaphore
 
 from greenh2._connection.connection import Connection
@@ -45,6 +46,7 @@ class Pool:
         self._lanes: dict[Route, PoolLane] = {}
         self._waiting: dict[PoolLane, None] = {}
         self._idle: dict[Connection, None] = {}
+        self._resting: dict[Connection, None] = {}
         self._max_idle = limits.max_keepalive_connections
         self._relief = Relief(self, limits.fairness_delay)
         self._reaper: reaper.Reaper | None = None
@@ -193,7 +195,7 @@ class Pool:
             return
         if connection.closed:
             lane.remove(connection)
-            self._idle.pop(connection, None)
+            self._leave_idle(connection)
             self._relief.forget(connection)
             self._release()
         else:
@@ -205,15 +207,31 @@ class Pool:
             return
         lane.update(connection, room=connection.room(self.limits.max_streams_per_connection))
         if connection.streams:
-            self._idle.pop(connection, None)
+            self._leave_idle(connection)
         elif connection.draining:
             connection.close(connection.draining)
+        elif self._waiting and connection not in self._idle:
+            # Greenlets that were answered in this turn of the loop are about to run, and may want it again at once.
+            if connection not in self._resting:
+                self._resting[connection] = None
+                get_hub().loop.run_callback(self._end_rest, connection)
         else:
             self._idle[connection] = None
 
+    def _end_rest(self, connection: Connection) -> None:
+        """A turn of the loop later: if it is still idle, it is free for every origin."""
+        if connection in self._resting:
+            del self._resting[connection]
+            self._idle[connection] = None
+            self._serve(self._lanes[connection.route])
+
+    def _leave_idle(self, connection: Connection) -> None:
+        self._idle.pop(connection, None)
+        self._resting.pop(connection, None)
+
     def _open(self, connection: Connection) -> Exchange:
         exchange = connection.open()
-        self._idle.pop(connection, None)
+        self._leave_idle(connection)
         lane = self._lanes[connection.route]
         lane.update(connection, room=connection.room(self.limits.max_streams_per_connection))
         return exchange
@@ -225,7 +243,7 @@ class Pool:
                 self._retire(connection)
             return not connection.draining
         if (reason := self.spent(connection)) is not None:
-            self._idle.pop(connection, None)
+            self._leave_idle(connection)
             connection.close(reason)
             return False
         room = connection.room(self.limits.max_streams_per_connection)
@@ -353,9 +371,11 @@ class Pool:
 
         So it is when every place is held by a greenlet that itself waits for a place, be it this one or others.
         """
+        if not waiter.unbounded:
+            return None
         waiting = {other.holder.greenlet for lane in self.lanes for other in lane.waiters if other.unbounded}
         held = [exchange.holder for connection in self.connections for exchange in connection.exchanges]
-        if not waiter.unbounded or not held or any(lane.dials for lane in self.lanes):
+        if not held or any(lane.dials for lane in self.lanes):
             return None
         if all(isinstance(holder, Holder) and holder.greenlet in waiting for holder in held):
             return PoolTimeout(report.explain(self, waiter))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from greenh2._pool.pool import Pool, PoolLane
 
 
+#: One connection in so many is told to drain at a time: making new ones costs more than requests do.
+MOST_AT_ONCE = 5
 #: Why a connection closes that gives its place to another origin.
 NEEDED = "its place is needed by another origin"
 
@@ -37,14 +39,17 @@ class Relief:
         self._timer: Any = None  # a timer watcher of the loop; gevent names no type for it
 
     def review(self) -> None:
-        """Start the timer when somebody needs a place; end all drains when nobody does."""
+        """Start the timer when somebody waits; end all drains when nobody does."""
         pool = self._pool()
-        if pool is None or (self._timer is not None and pool.contended and not self._draining):
-            return  # the timer will look
-        if pool.contended and pool.hungry():
-            self._start()
+        if pool is None:
             return
-        self.stop()
+        if pool.contended:
+            self._start()
+        else:
+            self.stop()
+            self._end_drains(pool)
+
+    def _end_drains(self, pool: Pool) -> None:
         for connection in tuple(self._draining):
             self.forget(connection)
             if not connection.closed:
@@ -72,16 +77,21 @@ class Relief:
         pool = self._pool()
         if pool is None or pool.closed:
             return
+        hungry = pool.hungry()
+        if not hungry:
+            self._end_drains(pool)
         now = monotonic()
-        for lane in pool.hungry():
-            oldest = next(iter(lane.waiters))
-            if now - oldest.since < self._delay * 0.99:
+        drains = max(1, sum(1 for _ in pool.connections) // MOST_AT_ONCE)
+        for lane in hungry:
+            oldest = next(iter(lane.waiters), None)
+            if oldest is None or now - oldest.since < self._delay * 0.99:
                 continue
             if (error := pool.deadlock(oldest)) is not None:
                 oldest.give(error)
-            elif len(self._draining) < len(pool.hungry()):
+            elif drains and len(self._draining) < len(hungry):
+                drains -= 1
                 self._drain_for(pool, lane)
-        if pool.hungry():
+        if pool.contended:
             self._start()
 
     def _drain_for(self, pool: Pool, lane: PoolLane) -> None:
@@ -94,7 +104,8 @@ class Relief:
             if connection.protocol.multiplexed and connection.streams and connection.usable
         ]
         if candidates:
-            chosen = min(candidates, key=lambda connection: connection.streams)
+            # of those equally busy, the one that was made first: so the places go round
+            chosen = min(candidates, key=lambda connection: (connection.streams, connection.number))
             chosen.draining = NEEDED
             self._draining[chosen] = None
             pool.update(chosen)
