@@ -127,13 +127,16 @@ class Protocol(Interface):
         """Whether reading from the network should go on (False: the user is behind)."""
 
     def open(self, head: RequestHead, *, end: bool) -> int:
-        """Queue a request's head and return the stream's number; LocalProtocolError leaves no trace."""
+        """Queue a request's head and return the stream's number; LocalProtocolError leaves no trace.
+
+        To be called only while `retired` is False and fewer streams than `streams_allowed` are open.
+        """
 
     def sendable(self, stream_id: int) -> int:
         """Return how many bytes of body may be sent now."""
 
     def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
-        """Queue a piece of the body, at most `sendable` bytes."""
+        """Queue a piece of the body, at most `sendable` bytes; dropped if the stream is over."""
 
     def stop_sending(self, stream_id: int) -> None:
         """Give up the rest of the request's body, because the answer is already there."""

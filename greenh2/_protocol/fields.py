@@ -6,6 +6,7 @@ RFC 9113 section 8.2 and 8.3.  Request names and values were checked when the Re
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
@@ -44,9 +45,7 @@ def request_fields(head: RequestHead) -> list[HeaderTuple]:
             regular.append(NeverIndexedHeaderTuple(lowered, value))
         elif lowered == b"host":
             authority = value
-        elif lowered in _CONNECTION_SPECIFIC or (lowered == b"te" and value.lower() != b"trailers"):
-            continue
-        else:
+        elif not _is_connection_specific(lowered, value):
             regular.append(HeaderTuple(lowered, value))
     return [
         HeaderTuple(b":method", head.method),
@@ -57,7 +56,11 @@ def request_fields(head: RequestHead) -> list[HeaderTuple]:
     ]
 
 
-def section_size(fields: list[HeaderTuple]) -> int:
+def _is_connection_specific(name: bytes, value: bytes) -> bool:
+    return name in _CONNECTION_SPECIFIC or (name == b"te" and value.lower() != b"trailers")
+
+
+def section_size(fields: Sequence[tuple[bytes, bytes]]) -> int:
     """Return the size of a field section as RFC 9113 section 6.5.2 counts it."""
     return sum(len(name) + len(value) + 32 for name, value in fields)
 
@@ -86,7 +89,7 @@ def check_fields(fields: Fields) -> None:
             raise Malformed(f"the field name {name[:64]!r} is not allowed in HTTP/2")
         if _BAD_VALUE.search(value):
             raise Malformed(f"the value of the field {name[:64]!r} holds characters that are not allowed")
-        if name in _CONNECTION_SPECIFIC:
+        if _is_connection_specific(name, value):
             raise Malformed(f"the connection-specific field {name!r} is not allowed in HTTP/2")
 
 

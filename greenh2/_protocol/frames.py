@@ -2,8 +2,8 @@
 
 It exists because h2 judges a frame only when all of it is there, waits for ever on an HTTP/1.x answer, and ends a
 connection on any GOAWAY.  Here an over-long frame is refused from its header (RFC 9113 section 4.2), the first
-frame must be SETTINGS (section 3.4), a header block may not be interrupted (section 6.10), and the caller can
-hold frames back.
+frame must be SETTINGS (section 3.4), a header block may be neither interrupted nor endless (section 6.10) and comes
+out as one frame, and the caller can hold frames back.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ FRAME_HEADER = 9
 ACK = END_STREAM = 0x1
 END_HEADERS = 0x4
 PADDED = 0x8
+PRIORITY = 0x20
+_PRIORITY_FIELDS = 5
+#: What a header block may take on the wire (bytes, frame headers included, so that empty frames count as well).
+#: hpack's time grows with the square of this.
+MAX_HEADER_BLOCK = 256 * 1024
 
 
 class FrameType(IntEnum):
@@ -57,15 +62,20 @@ class FrameViolation(Exception):
 
 
 class FrameSplitter:
-    """Takes bytes in any portions, gives whole frames."""
+    """Takes bytes in any portions, gives whole frames.
 
-    __slots__ = ("_block", "_buffer", "_max_size", "_started")
+    A header block is given as one HEADERS frame, without padding and priority, however many frames it came in.
+    """
+
+    __slots__ = ("_block", "_block_size", "_buffer", "_fragments", "_max_size", "_started")
 
     def __init__(self, max_frame_size: int) -> None:
         self._buffer = bytearray()
         self._max_size = max_frame_size
         self._started = False
-        self._block = 0
+        self._block: Frame | None = None
+        self._block_size = 0
+        self._fragments: list[bytes] = []
 
     @property
     def started(self) -> bool:
@@ -91,8 +101,12 @@ class FrameSplitter:
                     break
                 raw = bytes(buffer[position : position + FRAME_HEADER + length])
                 position += FRAME_HEADER + length
-                self._advance(kind, flags, stream_id)
-                yield Frame(kind, flags, stream_id, raw)
+                self._started = True
+                frame = Frame(kind, flags, stream_id, raw)
+                if kind not in (FrameType.HEADERS, FrameType.CONTINUATION):
+                    yield frame
+                elif (block := self._join(frame)) is not None:
+                    yield block
         finally:
             del buffer[:position]
 
@@ -113,27 +127,56 @@ class FrameSplitter:
                 ErrorCodes.FRAME_SIZE_ERROR,
                 f"a frame of {length} bytes was announced; at most {self._max_size} are allowed",
             )
-        if self._block and (kind != FrameType.CONTINUATION or stream_id != self._block):
+        if self._block is None:
+            if kind == FrameType.CONTINUATION:
+                raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "CONTINUATION where no header block is open")
+        elif kind != FrameType.CONTINUATION or stream_id != self._block.stream_id:
             raise FrameViolation(
-                ErrorCodes.PROTOCOL_ERROR, f"a frame of type {kind} interrupted the header block of stream {self._block}"
+                ErrorCodes.PROTOCOL_ERROR,
+                f"a frame of type {kind} interrupted the header block of stream {self._block.stream_id}",
             )
 
-    def _advance(self, kind: int, flags: int, stream_id: int) -> None:
-        self._started = True
-        if kind in (FrameType.HEADERS, FrameType.CONTINUATION):
-            self._block = 0 if flags & END_HEADERS else stream_id
+    def _join(self, frame: Frame) -> Frame | None:
+        """Collect a header block, and return it when it is whole."""
+        first = self._block or frame
+        self._fragments.append(content(frame))
+        self._block_size += len(frame.raw)
+        if self._block_size > MAX_HEADER_BLOCK:
+            raise FrameViolation(
+                ErrorCodes.ENHANCE_YOUR_CALM, f"a header block takes more than {MAX_HEADER_BLOCK} bytes"
+            )
+        if not frame.flags & END_HEADERS:
+            self._block = first
+            return None
+        flags = END_HEADERS | first.flags & END_STREAM
+        raw = frame_bytes(FrameType.HEADERS, flags, first.stream_id, b"".join(self._fragments))
+        self._block = None
+        self._block_size = 0
+        self._fragments.clear()
+        return Frame(FrameType.HEADERS, flags, first.stream_id, raw)
 
 
-def data_length(frame: Frame) -> int:
-    """Return how many bytes of a DATA frame are data, without padding."""
-    length = len(frame.raw) - FRAME_HEADER
-    if frame.flags & PADDED and length:
-        return length - 1 - frame.raw[FRAME_HEADER]
-    return length
+def frame_bytes(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
+    """Return a frame as it stands on the wire."""
+    return _HEADER.pack(len(payload) >> 8, len(payload) & 0xFF, kind, flags, stream_id) + payload
 
 
-def end_stream_set(frame: Frame) -> bytes:
-    """Return the frame's bytes with END_STREAM set."""
-    raw = bytearray(frame.raw)
-    raw[4] |= END_STREAM
-    return bytes(raw)
+def content(frame: Frame) -> bytes:
+    """Return what a frame carries, without padding and priority.  Raises FrameViolation (RFC 9113 section 6.1)."""
+    if frame.kind == FrameType.CONTINUATION:  # it has neither, whatever its flags
+        return frame.payload
+    payload = frame.payload
+    start = padding = 0
+    if frame.flags & PADDED:
+        start, padding = 1, int.from_bytes(payload[:1], "big")
+    if frame.flags & PRIORITY and frame.kind == FrameType.HEADERS:
+        start += _PRIORITY_FIELDS
+    if start > len(payload):
+        raise FrameViolation(
+            ErrorCodes.FRAME_SIZE_ERROR, f"a frame of type {frame.kind} is too short for its flags"
+        )
+    if start + padding > len(payload):
+        raise FrameViolation(
+            ErrorCodes.PROTOCOL_ERROR, f"the padding is longer than its frame of type {frame.kind}"
+        )
+    return payload[start : len(payload) - padding]

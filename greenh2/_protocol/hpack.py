@@ -1,26 +1,17 @@
-"""Header compression as greenh2 wants it of hpack: malformed responses become trouble of one stream, not of all.
-
-h2 ends the whole connection when a response's fields are malformed.  RFC 9113 section 8.1.1 lets that be a stream
-error.  So the decoder judges the fields itself, keeps them for us, and hands h2 a plain stand-in that moves its
-state machine the same way.
-"""
+"""Header compression within bounds: the peer decides neither how large a table we keep nor how much we decode."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from hpack import Decoder, Encoder, HeaderTuple
+from h2.errors import ErrorCodes
+from hpack import Decoder, Encoder, HPACKError, OversizedHeaderListError
 
 from greenh2._protocol.events import Fields
+from greenh2._protocol.frames import FrameViolation
 
 #: The most of a peer's SETTINGS_HEADER_TABLE_SIZE that the encoder makes use of (bytes; RFC 7541's default).
 MAX_ENCODER_TABLE = 4096
-#: Beyond this the connection ends: decoding more would be work for an attacker (bytes).
-MAX_DECODED_BLOCK = 1 << 20
-
-FINAL_STAND_IN = [HeaderTuple(b":status", b"200")]
-INTERIM_STAND_IN = [HeaderTuple(b":status", b"100")]
-TRAILERS_STAND_IN = [HeaderTuple(b"trailer", b"")]
+#: Beyond this the connection ends: decoding more would be work for an attacker (bytes, as MAX_HEADER_LIST_SIZE).
+MAX_DECODED_BLOCK = 256 * 1024
 
 
 class BoundedEncoder(Encoder):
@@ -32,34 +23,32 @@ class BoundedEncoder(Encoder):
 
     @header_table_size.setter
     def header_table_size(self, value: int) -> None:
-        self.header_table.maxsize = min(value, MAX_ENCODER_TABLE)
-        if self.header_table.resized:
-            self.table_size_changes.append(self.header_table.maxsize)
+        size = min(value, MAX_ENCODER_TABLE)
+        if (
+            size != self.header_table.maxsize
+        ):  # hpack forgets a change that it owes when the same size is set again
+            self.header_table.maxsize = size
+            self.table_size_changes.append(size)
 
 
-class JudgingDecoder(Decoder):
-    """Decodes a block, keeps the fields in ``fields``, and returns what ``judge`` makes of them for h2."""
+class BlockDecoder:
+    """Decodes header blocks.
+
+    It stands before h2's decoder, which takes malformed fields, and any trouble, for the end of a connection.
+    """
 
     def __init__(self) -> None:
-        super().__init__(MAX_DECODED_BLOCK)
-        self.fields: Fields = []
-        #: Set before each block by the owner: looks at the fields and returns the stand-in.
-        self.trailers = False
-        self.ends_stream = False
+        self._decoder = Decoder(MAX_DECODED_BLOCK)
 
-    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
-        self.max_header_list_size = MAX_DECODED_BLOCK  # h2 sets it from SETTINGS, which bound a stream, not this
-        self.fields = [(header[0], header[1]) for header in super().decode(data, raw=True)]  # type: ignore[misc]
-        if self.trailers:
-            return TRAILERS_STAND_IN
-        if not self.ends_stream and is_interim(self.fields):
-            return INTERIM_STAND_IN
-        return FINAL_STAND_IN
-
-
-def is_interim(fields: Fields) -> bool:
-    """Tell whether this is a 1xx response; 101 has no meaning in HTTP/2 (RFC 9113 section 8.6) and is none."""
-    if not fields or fields[0][0] != b":status":
-        return False
-    status = fields[0][1]
-    return len(status) == 3 and status.startswith(b"1") and status.isdigit() and status != b"101"
+    def decode(self, block: bytes) -> Fields:
+        """Return the fields as they are.  Raises FrameViolation, after which the tables of both sides differ."""
+        try:
+            return [(header[0], header[1]) for header in self._decoder.decode(block, raw=True)]
+        except OversizedHeaderListError as exc:
+            raise FrameViolation(
+                ErrorCodes.ENHANCE_YOUR_CALM, f"a header block unpacks to more than {MAX_DECODED_BLOCK} bytes"
+            ) from exc
+        except HPACKError as exc:  # RFC 7541 section 2.1; its text may hold values, and be long
+            raise FrameViolation(
+                ErrorCodes.COMPRESSION_ERROR, f"a header block cannot be decoded ({type(exc).__name__})"
+            ) from exc

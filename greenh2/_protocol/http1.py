@@ -14,6 +14,7 @@ from greenh2._protocol.events import (
     ConnectionFailed,
     DataReceived,
     Event,
+    Fields,
     HeadReceived,
     RequestHead,
     ResponseEnded,
@@ -68,7 +69,7 @@ class Http1Protocol:
             request = h11.Request(method=head.method, target=head.target, headers=head.fields)
             self._out += self._h11.send(request) or b""
         except h11.LocalProtocolError as exc:
-            self._retired = True
+            self._retired = self._retired or self._h11.our_state is h11.ERROR
             raise LocalProtocolError(f"the request to {self._origin} cannot be sent: {exc}") from exc
         self._stream += 1
         self._started = self._answered = False
@@ -82,6 +83,8 @@ class Http1Protocol:
         return _PIECE if self._sending and stream_id == self._stream else 0
 
     def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+        if not self.sendable(stream_id):
+            return
         try:
             if data:
                 self._out += self._h11.send(h11.Data(data=data)) or b""
@@ -151,12 +154,12 @@ class Http1Protocol:
             case h11.InformationalResponse(status_code=status):
                 self._interim += 1
                 if status == 101:
-                    raise h11.RemoteProtocolError("the server switched protocols, which greenh2 does not speak")
+                    raise h11.RemoteProtocolError("the server switched to another protocol unasked")
                 if self._interim > MAX_INTERIM:
                     raise h11.RemoteProtocolError(f"more than {MAX_INTERIM} interim (1xx) responses")
-            case h11.EndOfMessage(headers=trailers):
+            case h11.EndOfMessage():
+                events.append(ResponseEnded(self._stream, _bounded(event)))
                 self._answered = True
-                events.append(ResponseEnded(self._stream, list(trailers.raw_items())))
                 self._finish(events)
                 return False
             case _:  # NEED_DATA, PAUSED, ConnectionClosed
@@ -164,31 +167,29 @@ class Http1Protocol:
         return True
 
     def _take_head(self, response: h11.Response, events: list[Event]) -> None:
-        fields = response.headers.raw_items()
-        if len(fields) > MAX_FIELD_LINES or sum(len(name) + len(value) for name, value in fields) > MAX_HEAD:
-            raise h11.RemoteProtocolError(f"the response has {len(fields)} field lines or more than {MAX_HEAD} bytes")
-        names = {name.lower() for name, _ in fields}
+        if not response.http_version.startswith(b"1."):
+            raise h11.RemoteProtocolError(f"its version is {response.http_version!r}")
+        fields = _bounded(response)
+        names = {name for name, _ in response.headers}
         if b"content-length" in names and b"transfer-encoding" in names:
-            self._retired = True  # RFC 9112 section 6.3: a sign of smuggling; the answer is read, the connection is not trusted
+            # RFC 9112 section 6.3: somebody may be smuggling. This answer is read, and no other after it.
+            self._retired = True
         version = b"HTTP/" + response.http_version
         events.append(
             HeadReceived(self._stream, ResponseHead(response.status_code, fields, response.reason, version))
         )
 
     def _finish(self, events: list[Event]) -> None:
-        if self._h11.their_state is not h11.DONE or self._h11.trailing_data[0]:
+        # Not DONE: Connection: close, or HTTP/1.0. Trailing: bytes that nobody asked for, or the connection's end.
+        if self._h11.their_state is not h11.DONE or any(self._h11.trailing_data):
             self._retired = True
         if not self._sending:
             self._next_cycle()
         events.append(CapacityChanged())
 
     def _next_cycle(self) -> None:
-        if self._retired:
-            return
-        try:
+        if not self._retired:
             self._h11.start_next_cycle()
-        except h11.LocalProtocolError:  # Connection: close, or HTTP/1.0
-            self._retired = True
 
     def _take_unasked(self, data: bytes, events: list[Event]) -> None:
         """Bytes or the end between two responses: nothing that a next request may be answered with."""
@@ -201,10 +202,19 @@ class Http1Protocol:
         elif not self._started:
             error = ServerDisconnected(f"{self._origin} closed the connection without sending a response")
         else:
-            error = ServerDisconnected(f"{self._origin} closed the connection before the response ended: {exc}")
+            error = ServerDisconnected(f"{self._origin} closed the connection before the response ended")
         error.__cause__ = exc
         return error
 
     def _fail(self, error: TransportError, events: list[Event]) -> None:
         self._retired = self._broken = True
+        self._sending = False
         events.append(ConnectionFailed(error))
+
+
+def _bounded(message: h11.Response | h11.EndOfMessage) -> Fields:
+    """Return the field lines as they were sent; h11 bounds them only while they are incomplete."""
+    fields: Fields = message.headers.raw_items()
+    if len(fields) > MAX_FIELD_LINES or sum(len(name) + len(value) for name, value in fields) > MAX_HEAD:
+        raise h11.RemoteProtocolError(f"{len(fields)} field lines, or more than {MAX_HEAD} bytes of them")
+    return fields

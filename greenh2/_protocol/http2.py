@@ -1,33 +1,22 @@
 """HTTP/2 for a client: h2's state machine, behind a frame splitter, with greenh2's own judgement of responses.
 
-h2 keeps HPACK, stream states and flow control.  What it leaves open or does harshly is done here: GOAWAY lets the
-streams at or below its last id finish, a malformed response ends its own stream only, a limit of zero streams is
-waited for, and the windows are credited as the user reads.
+h2 keeps stream states and flow control, and is shown well-formed responses only: one header block that says 200 for
+the head, and END_STREAM for the end.  What it leaves open or does harshly is done here: GOAWAY lets the streams at
+or below its last id finish, a malformed response ends its own stream only, frames that race our RST_STREAM are not
+answered, and the windows are credited as the user reads.
 """
 
 from __future__ import annotations
 
 from math import inf
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import DataReceived as H2Data
 from h2.events import Event as H2Event
-from h2.events import (
-    InformationalResponseReceived,
-    PingAckReceived,
-    RemoteSettingsChanged,
-    ResponseReceived,
-    StreamReset,
-    TrailersReceived,
-    WindowUpdated,
-)
-from h2.events import StreamEnded as H2Ended
+from h2.events import PingAckReceived, RemoteSettingsChanged, StreamReset, WindowUpdated
 from h2.exceptions import ProtocolError as H2ProtocolError
-from h2.settings import SettingCodes, Settings
 
 from greenh2._errors import LocalProtocolError, RemoteProtocolError, ServerDisconnected, TransportError
+from greenh2._protocol.answer import Answer
 from greenh2._protocol.events import (
     CapacityChanged,
     ConnectionFailed,
@@ -38,11 +27,10 @@ from greenh2._protocol.events import (
     PingAnswered,
     RequestHead,
     ResponseEnded,
-    ResponseHead,
     StreamFailed,
     WindowOpened,
 )
-from greenh2._protocol.fields import Malformed, check_fields, content_length, request_fields, section_size, split_status
+from greenh2._protocol.fields import Malformed, request_fields, section_size
 from greenh2._protocol.frames import (
     ACK,
     END_HEADERS,
@@ -52,39 +40,33 @@ from greenh2._protocol.frames import (
     FrameSplitter,
     FrameType,
     FrameViolation,
-    data_length,
-    end_stream_set,
+    content,
+    frame_bytes,
 )
-from greenh2._protocol.hpack import BoundedEncoder, JudgingDecoder, is_interim
+from greenh2._protocol.goaway import Goaway, code_name
+from greenh2._protocol.hpack import BlockDecoder
+from greenh2._protocol.machine import CONNECTION_WINDOW, MAX_FRAME_SIZE, STREAM_WINDOW, new_machine
 
-#: What one unread response may hold (bytes); the window is given back as the user reads.
-STREAM_WINDOW = 2 * 1024 * 1024
-#: What all may hold together (bytes); given back on arrival, so that one slow reader never stalls its siblings.
-CONNECTION_WINDOW = 16 * 1024 * 1024
-MAX_FRAME_SIZE = 64 * 1024
-MAX_HEADER_LIST_SIZE = 128 * 1024
 #: Streams opened before the server's SETTINGS have told how many it allows.  RFC 9113 section 6.5.2 sets no bound, but
 #: a server that allows fewer than arrive may refuse them, or end the connection; the first request never waits.
 INITIAL_STREAMS = 1
-#: 1xx responses before the final one (RFC 9110 section 15.2 sets no bound; Go and curl set one too).
-MAX_INTERIM = 50
+#: PING and SETTINGS that may come between two frames of use; each makes us queue an answer (CVE-2019-9512, -9515).
+MAX_CHATTER = 10_000
 _LAST_STREAM_ID = 2**31 - 1
-_NO_BODY = frozenset((204, 304))
+#: A header block that says ":status: 200", by HPACK's static table: what h2 is shown of a response.
+_STATUS_200 = b"\x88"
+_STREAM_CLOSED = ErrorCodes.STREAM_CLOSED.to_bytes(4, "big")
 
 
 class _Stream:
-    """What we know of one open stream."""
+    """What we know of one stream that h2 holds open."""
 
-    __slots__ = ("declared", "head_request", "head_seen", "interim", "local_done", "received", "remote_done", "unread")
+    __slots__ = ("answer", "local_done", "remote_done", "unread")
 
-    def __init__(self, head_request: bool, local_done: bool) -> None:
-        self.head_request = head_request
+    def __init__(self, *, to_head: bool, local_done: bool) -> None:
+        self.answer = Answer(to_head=to_head)
         self.local_done = local_done
         self.remote_done = False
-        self.head_seen = False
-        self.interim = 0
-        self.declared: int | None = None
-        self.received = 0
         self.unread = 0
 
 
@@ -96,41 +78,18 @@ class Http2Protocol:
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
-        self._h2 = H2Connection(
-            H2Configuration(
-                client_side=True,
-                header_encoding=None,
-                validate_outbound_headers=False,  # Request and fields.py have checked them
-                normalize_outbound_headers=False,
-                validate_inbound_headers=False,  # fields.py checks them, as a matter of the stream
-                normalize_inbound_headers=False,
-            )
-        )
-        self._h2.encoder = BoundedEncoder()
-        self._decoder = self._h2.decoder = JudgingDecoder()
-        self._h2.local_settings = Settings(
-            client=True,
-            initial_values={
-                SettingCodes.ENABLE_PUSH: 0,
-                SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-                SettingCodes.MAX_FRAME_SIZE: MAX_FRAME_SIZE,
-                SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST_SIZE,
-            },
-        )
-        self._h2.max_inbound_frame_size = MAX_FRAME_SIZE
+        self._h2 = new_machine()
         self._splitter = FrameSplitter(MAX_FRAME_SIZE)
+        self._decoder = BlockDecoder()
         self._streams: dict[int, _Stream] = {}
         self._next_id = 1
-        self._block: Frame | None = None
+        self._out = bytearray()
         self._uncredited = 0
+        self._chatter = 0
         self._settings_unacked = 1
         self._max_streams: float = INITIAL_STREAMS
-        self._goaway: tuple[int, int, bytes] | None = None
+        self._goaway: Goaway | None = None
         self._broken = False
-        self._h2.initiate_connection()
-        self._h2.increment_flow_control_window(CONNECTION_WINDOW - 65535)
-
-    # -- what the connection asks ----------------------------------------------------------------------------
 
     @property
     def streams_allowed(self) -> float:
@@ -161,25 +120,29 @@ class Http2Protocol:
         stream_id = self._next_id
         self._h2.send_headers(stream_id, fields, end_stream=end)
         self._next_id += 2
-        self._streams[stream_id] = _Stream(head.method == b"HEAD", end)
+        self._streams[stream_id] = _Stream(to_head=head.method == b"HEAD", local_done=end)
+        self._chatter = 0
         return stream_id
 
     def sendable(self, stream_id: int) -> int:
-        if stream_id not in self._streams:
+        stream = self._streams.get(stream_id)
+        if stream is None or stream.local_done:
             return 0
         return max(0, min(self._h2.local_flow_control_window(stream_id), self._h2.max_outbound_frame_size))
 
     def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+        stream = self._streams.get(stream_id)
+        if stream is None or stream.local_done:
+            return
         self._h2.send_data(stream_id, data, end_stream=end)
+        self._chatter = 0
         if end:
-            stream = self._streams[stream_id]
             stream.local_done = True
             if stream.remote_done:
                 del self._streams[stream_id]
 
     def stop_sending(self, stream_id: int) -> None:
-        # RFC 9113 section 8.1: NO_ERROR tells the peer that its answer was enough. Only after the whole answer:
-        # RST_STREAM would end the receiving side as well.
+        # RFC 9113 section 8.1: NO_ERROR says that the answer was enough. A reset ends receiving too, so not before.
         stream = self._streams.get(stream_id)
         if stream is not None and stream.remote_done:
             self._reset(stream_id, ErrorCodes.NO_ERROR)
@@ -199,15 +162,19 @@ class Http2Protocol:
 
     def ping(self, payload: bytes) -> None:
         """Queue a PING with these 8 bytes."""
-        self._h2.ping(payload)
+        if not self._broken:
+            self._h2.ping(payload)
 
     def shutdown(self) -> None:
         if not self._broken:
-            self._broken = True
+            self._close()
             self._h2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=0)
 
     def outgoing(self) -> bytes:
-        return self._h2.data_to_send()
+        self._out += self._h2.data_to_send()
+        out = bytes(self._out)
+        self._out.clear()
+        return out
 
     # -- receiving -------------------------------------------------------------------------------------------
 
@@ -217,37 +184,42 @@ class Http2Protocol:
             return events
         if not data:
             events.append(ConnectionFailed(self._disconnected()))
-            self._broken = True
+            self._close()
             return events
         try:
             for frame in self._splitter.feed(data):
                 self._take(frame, events)
         except FrameViolation as violation:
-            events.append(self._fail(violation.code, str(violation)))
-        except H2ProtocolError as exc:
-            # h2 has queued the GOAWAY already
-            events.append(self._failed(f"{exc or type(exc).__name__}", exc))
+            self._h2.close_connection(violation.code, last_stream_id=0)
+            events.append(self._failed(str(violation), violation.__cause__))
+        except H2ProtocolError as exc:  # h2 has queued the GOAWAY already
+            events.append(self._failed(repr(exc), exc))
         return events
 
     def _take(self, frame: Frame, events: list[Event]) -> None:
         match frame.kind:
             case FrameType.DATA:
                 self._take_data(frame, events)
-            case FrameType.HEADERS | FrameType.CONTINUATION:
-                self._take_header_block(frame, events)
+            case FrameType.HEADERS:
+                self._take_headers(frame, events)
             case FrameType.GOAWAY:
                 self._take_goaway(frame, events)
-            case FrameType.SETTINGS:
-                self._take_settings(frame, events)
+            case FrameType.SETTINGS if frame.flags & ACK:
+                self._check_acknowledgement(frame)
+            case FrameType.SETTINGS | FrameType.PING:
+                self._count_chatter()
+                self._feed(frame, events)
             case FrameType.PUSH_PROMISE:
-                raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "a push was promised, though push is disabled")
+                raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "a push was promised, with push disabled")
             case FrameType.RST_STREAM if frame.stream_id >= self._next_id or not frame.stream_id % 2:
-                raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, f"RST_STREAM on the idle stream {frame.stream_id}")
+                raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, f"RST_STREAM on idle {frame.stream_id}")
+            case FrameType.RST_STREAM | FrameType.WINDOW_UPDATE | FrameType.PRIORITY:
+                self._feed(frame, events)
             case _:
-                self._feed(frame.raw, events)
+                return  # RFC 9113 section 5.5: what is unknown is ignored
 
-    def _feed(self, raw: bytes, events: list[Event]) -> None:
-        for event in self._h2.receive_data(raw):
+    def _feed(self, frame: Frame, events: list[Event]) -> None:
+        for event in self._h2.receive_data(frame.raw):
             self._translate(event, events)
 
     def _translate(self, event: H2Event, events: list[Event]) -> None:
@@ -258,115 +230,106 @@ class Http2Protocol:
                 self._reset_by_peer(stream_id, int(code or 0), bool(remote), events)
             case PingAckReceived(ping_data=payload):
                 events.append(PingAnswered(payload or b""))
-            case _:
-                return  # the frame-wise handlers below have dealt with it
+            case RemoteSettingsChanged():
+                self._max_streams = self._declared_streams()
+                # INITIAL_WINDOW_SIZE may have changed: uploaders must look again.
+                events += [CapacityChanged(), WindowOpened(0)]
 
-    # DATA
+    # HEADERS, DATA
+
+    def _take_headers(self, frame: Frame, events: list[Event]) -> None:
+        fields = self._decoder.decode(frame.payload)  # also for a stream that is over: the table is shared
+        stream_id = frame.stream_id
+        end = bool(frame.flags & END_STREAM)
+        shown = frame_bytes(FrameType.HEADERS, END_HEADERS, stream_id, _STATUS_200)
+        stream = self._receiving(stream_id)
+        if stream is None:
+            self._drop(stream_id, shown)
+            return
+        try:
+            head = stream.answer.take_fields(fields, end=end)
+        except Malformed as exc:
+            self._malformed(stream_id, exc, events)
+            return
+        if head is not None:
+            self._h2.receive_data(shown)
+            self._chatter = 0
+            events.append(HeadReceived(stream_id, head))
+        if end:
+            self._h2.receive_data(frame_bytes(FrameType.DATA, END_STREAM, stream_id))
+            self._end(stream_id, stream, [] if head is not None else fields, events)
 
     def _take_data(self, frame: Frame, events: list[Event]) -> None:
-        stream = self._streams.get(frame.stream_id)
-        if stream is not None and not stream.head_seen:
-            self._malformed(frame.stream_id, "DATA arrived where a response's header fields were due", events)
-        elif stream is not None and stream.head_request and data_length(frame):
-            self._malformed(frame.stream_id, "a response to HEAD has a body", events)
+        data = content(frame)
+        stream_id = frame.stream_id
+        end = bool(frame.flags & END_STREAM)
+        stream = self._receiving(stream_id)
+        if stream is not None:
+            try:
+                stream.answer.take_data(len(data), end=end)
+            except Malformed as exc:
+                self._malformed(stream_id, exc, events)
+                stream = None
+        if stream is None:
+            self._drop(stream_id, frame.raw)
+            return
+        self._h2.receive_data(frame.raw)
         cost = len(frame.raw) - FRAME_HEADER
-        for event in self._h2.receive_data(frame.raw):
-            if stream is None or frame.stream_id not in self._streams:
-                continue
-            if isinstance(event, H2Data):
-                self._credit_connection(cost)
-                self._deliver(frame.stream_id, stream, event.data or b"", cost, events)
-            elif isinstance(event, H2Ended):
-                self._ended(frame.stream_id, stream, [], events)
-
-    def _deliver(self, stream_id: int, stream: _Stream, data: bytes, cost: int, events: list[Event]) -> None:
-        stream.received += len(data)
-        if stream.declared is not None and stream.received > stream.declared:
-            self._malformed(stream_id, f"the body is longer than its content-length of {stream.declared}", events)
-        elif data:
+        self._credit_connection(cost)
+        if data:
+            self._chatter = 0
             events.append(DataReceived(stream_id, data, cost))
-        else:
-            self.consumed(stream_id, cost)
+        elif not end:
+            self.consumed(stream_id, cost)  # nobody will: it was padding
+        if end:
+            self._end(stream_id, stream, [], events)
+
+    def _receiving(self, stream_id: int) -> _Stream | None:
+        """Return the stream if its response may go on."""
+        stream = self._streams.get(stream_id)
+        if stream is not None and stream.remote_done:  # RFC 9113 section 5.1, half-closed (remote)
+            self._reset(stream_id, ErrorCodes.STREAM_CLOSED)
+            return None
+        return stream
+
+    def _drop(self, stream_id: int, raw: bytes) -> None:
+        """Let h2 judge and count a frame of a stream that is over, but not answer it.
+
+        h2 sends a RST_STREAM for each.  RFC 9113 section 5.1 wants such frames ignored, and servers count resets.
+        """
+        self._out += self._h2.data_to_send()
+        self._h2.receive_data(raw)
+        answer = self._h2.data_to_send()
+        self._out += answer.removesuffix(frame_bytes(FrameType.RST_STREAM, 0, stream_id, _STREAM_CLOSED))
 
     def _credit_connection(self, cost: int) -> None:
+        # A quarter at a time: h2 keeps up to a half to itself, of what was dropped.
         self._uncredited += cost
-        if self._uncredited >= CONNECTION_WINDOW // 2:
+        if self._uncredited >= CONNECTION_WINDOW // 4:
             self._h2.increment_flow_control_window(self._uncredited)
             self._uncredited = 0
 
-    # HEADERS
-
-    def _take_header_block(self, frame: Frame, events: list[Event]) -> None:
-        if frame.kind == FrameType.HEADERS:
-            self._block = frame
-        first = self._block
-        stream = self._streams.get(first.stream_id) if first is not None else None
-        raw = frame.raw
-        problem = ""
-        if first is not None and stream is not None:
-            self._decoder.trailers = stream.head_seen
-            self._decoder.ends_stream = bool(first.flags & END_STREAM)
-            if stream.head_seen and not first.flags & END_STREAM:
-                problem = "trailers without END_STREAM"
-                raw = end_stream_set(frame) if frame is first else raw
-        self._decoder.fields = []
-        happened = self._h2.receive_data(raw)
-        if not frame.flags & END_HEADERS or stream is None or first is None or first.stream_id not in self._streams:
-            return
-        for event in happened:
-            if isinstance(event, (ResponseReceived, InformationalResponseReceived, TrailersReceived)):
-                self._judge(first.stream_id, stream, self._decoder.fields, problem, events)
-            elif isinstance(event, H2Ended) and first.stream_id in self._streams:
-                trailers = self._decoder.fields if self._decoder.trailers else []
-                self._ended(first.stream_id, stream, trailers, events)
-            elif isinstance(event, StreamReset):
-                self._translate(event, events)
-
-    def _judge(self, stream_id: int, stream: _Stream, fields: Fields, problem: str, events: list[Event]) -> None:
-        try:
-            if problem:
-                raise Malformed(problem)
-            if sum(len(name) + len(value) + 32 for name, value in fields) > MAX_HEADER_LIST_SIZE:
-                raise Malformed(f"the header fields take more than {MAX_HEADER_LIST_SIZE} bytes")
-            if stream.head_seen:
-                check_fields(fields)
-                return
-            status, regular = split_status(fields)
-            if is_interim(fields):
-                stream.interim += 1
-                if self._decoder.ends_stream:
-                    raise Malformed("an interim response ended the stream")
-                if stream.interim > MAX_INTERIM:
-                    raise Malformed(f"more than {MAX_INTERIM} interim (1xx) responses")
-                return
-            stream.declared = 0 if stream.head_request or status in _NO_BODY else content_length(regular)
-            stream.head_seen = True
-            events.append(HeadReceived(stream_id, ResponseHead(status, regular)))
-        except Malformed as exc:
-            self._malformed(stream_id, str(exc), events)
-
-    def _ended(self, stream_id: int, stream: _Stream, trailers: Fields, events: list[Event]) -> None:
-        if stream.declared is not None and stream.received < stream.declared:
-            message = f"the body ended after {stream.received} of {stream.declared} bytes (content-length)"
-            self._malformed(stream_id, message, events)
-            return
+    def _end(self, stream_id: int, stream: _Stream, trailers: Fields, events: list[Event]) -> None:
         stream.remote_done = True
         if stream.local_done:
             del self._streams[stream_id]
         events.append(ResponseEnded(stream_id, trailers))
 
-    # SETTINGS, GOAWAY
+    # SETTINGS, PING, GOAWAY
 
-    def _take_settings(self, frame: Frame, events: list[Event]) -> None:
-        if frame.flags & ACK:
-            self._settings_unacked -= 1
-            if self._settings_unacked < 0:
-                raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "SETTINGS were acknowledged that were never sent")
-        for event in self._h2.receive_data(frame.raw):
-            if isinstance(event, RemoteSettingsChanged):
-                self._max_streams = self._declared_streams()
-                events.append(CapacityChanged())
-                events.append(WindowOpened(0))  # INITIAL_WINDOW_SIZE may have changed: uploaders must look again
+    def _count_chatter(self) -> None:
+        self._chatter += 1
+        if self._chatter > MAX_CHATTER:
+            raise FrameViolation(ErrorCodes.ENHANCE_YOUR_CALM, "too many PING and SETTINGS, and nothing else")
+
+    def _check_acknowledgement(self, settings: Frame) -> None:
+        if settings.stream_id:
+            raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, f"SETTINGS on stream {settings.stream_id}")
+        if settings.payload:
+            raise FrameViolation(ErrorCodes.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS has a payload")
+        self._settings_unacked -= 1
+        if self._settings_unacked < 0:
+            raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "SETTINGS were acknowledged that were never sent")
 
     def _declared_streams(self) -> float:
         # RFC 9113 section 6.5.2: initially there is no limit to this value. h2 says 2**32 + 1 for that.
@@ -374,37 +337,23 @@ class Http2Protocol:
         return declared if declared < 2**32 else inf
 
     def _take_goaway(self, frame: Frame, events: list[Event]) -> None:
-        payload = frame.payload
-        if frame.stream_id:
-            raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, f"GOAWAY on stream {frame.stream_id}")
-        if len(payload) < 8:
-            raise FrameViolation(ErrorCodes.FRAME_SIZE_ERROR, f"GOAWAY of {len(payload)} bytes")
-        last_id = int.from_bytes(payload[:4], "big") & 0x7FFFFFFF
-        code = int.from_bytes(payload[4:8], "big")
-        debug = payload[8:264]
-        if self._goaway is not None:
-            if last_id > self._goaway[0]:
-                raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "a second GOAWAY raised the last stream id")
-            debug = self._goaway[2] or debug
-            code = code or self._goaway[1]
-        self._goaway = (last_id, code, debug)
+        self._goaway = Goaway.parse(frame).after(self._goaway)
+        last_id = self._goaway.last_id
+        self._out += self._h2.data_to_send()
         for stream_id in [number for number in self._streams if number > last_id]:
-            self._streams.pop(stream_id)
-            events.append(StreamFailed(stream_id, self._refused_by_goaway(stream_id)))
+            answered = self._streams[stream_id].remote_done
+            self._reset(stream_id, ErrorCodes.CANCEL)
+            if not answered:
+                error = RemoteProtocolError(
+                    f"{self._origin} did not process stream {stream_id}: {self._goaway}",
+                    unprocessed=True,
+                    http11_required=self._goaway.code == ErrorCodes.HTTP_1_1_REQUIRED,
+                )
+                events.append(StreamFailed(stream_id, error))
+        # The resets tell h2 what comes late from now on. The server knows; and if it has closed, a needless word
+        # would be met by a TCP reset, which costs the answers that are on their way.
+        self._h2.data_to_send()
         events.append(CapacityChanged())
-
-    def _refused_by_goaway(self, stream_id: int) -> TransportError:
-        return RemoteProtocolError(
-            f"{self._origin} is closing the connection{self._goaway_text()} and did not process stream {stream_id}",
-            unprocessed=True,
-        )
-
-    def _goaway_text(self) -> str:
-        if self._goaway is None:
-            return ""
-        last_id, code, debug = self._goaway
-        said = f", {debug!r}" if debug else ""
-        return f" (GOAWAY {_code_name(code)}, last stream {last_id}{said})"
 
     # -- ends ------------------------------------------------------------------------------------------------
 
@@ -414,49 +363,38 @@ class Http2Protocol:
 
     def _reset_by_peer(self, stream_id: int, code: int, remote: bool, events: list[Event]) -> None:
         stream = self._streams.pop(stream_id, None)
-        if stream is None:
+        if stream is None or stream.remote_done:  # RFC 9113 section 8.1: a whole answer outlives its stream
             return
-        if stream.remote_done:  # the answer is whole: RFC 9113 section 8.1 lets a server reset the rest of an upload
-            return
-        who = f"{self._origin} reset stream {stream_id} with {_code_name(code)}"
-        if not remote:
-            who = f"stream {stream_id} of {self._origin} broke the protocol ({_code_name(code)})"
-        events.append(
-            StreamFailed(
-                stream_id,
-                RemoteProtocolError(
-                    who,
-                    unprocessed=remote and code == ErrorCodes.REFUSED_STREAM,
-                    http11_required=remote and code == ErrorCodes.HTTP_1_1_REQUIRED,
-                ),
-            )
+        what = "reset" if remote else "broke the rules of"
+        error = RemoteProtocolError(
+            f"{self._origin} {what} stream {stream_id}: {code_name(code)}",
+            unprocessed=remote and code == ErrorCodes.REFUSED_STREAM,
+            http11_required=remote and code == ErrorCodes.HTTP_1_1_REQUIRED,
         )
+        events.append(StreamFailed(stream_id, error))
 
-    def _malformed(self, stream_id: int, message: str, events: list[Event]) -> None:
+    def _malformed(self, stream_id: int, problem: Malformed, events: list[Event]) -> None:
         """End a stream whose response is malformed (RFC 9113 section 8.1.1: a stream error of PROTOCOL_ERROR)."""
         self._reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
-        events.append(StreamFailed(stream_id, RemoteProtocolError(f"malformed response from {self._origin}: {message}")))
+        error = RemoteProtocolError(f"malformed response from {self._origin}: {problem}")
+        events.append(StreamFailed(stream_id, error))
 
-    def _fail(self, code: ErrorCodes, message: str) -> ConnectionFailed:
-        """Queue GOAWAY with this code and end the connection."""
-        self._h2.close_connection(code, last_stream_id=0)
-        return self._failed(message, None)
-
-    def _failed(self, message: str, cause: Exception | None) -> ConnectionFailed:
+    def _close(self) -> None:
+        """End all streams at once: from here on nothing is sent for them."""
         self._broken = True
+        self._streams.clear()
+
+    def _failed(self, message: str, cause: BaseException | None) -> ConnectionFailed:
+        self._close()
         error = RemoteProtocolError(f"{self._origin} broke HTTP/2, the connection is closed: {message}")
         error.__cause__ = cause
         return ConnectionFailed(error)
 
     def _disconnected(self) -> TransportError:
-        if self._goaway is not None and self._goaway[1]:
-            return RemoteProtocolError(f"{self._origin} closed the connection{self._goaway_text()}")
-        return ServerDisconnected(f"{self._origin} closed the connection{self._goaway_text()} before the response ended")
-
-
-def _code_name(code: int) -> str:
-    try:
-        return ErrorCodes(code).name
-    except ValueError:
-        return f"code {code:#x}"
-
+        message = (
+            f"{self._origin} closed the connection{' before the response ended' if self._streams else ''}"
+        )
+        if self._goaway is None:
+            return ServerDisconnected(message)
+        kind = RemoteProtocolError if self._goaway.code else ServerDisconnected
+        return kind(f"{message}, after {self._goaway}")

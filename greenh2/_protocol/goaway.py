@@ -1,0 +1,56 @@
+"""GOAWAY: what a server says when it takes no more streams (RFC 9113 section 6.8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from h2.errors import ErrorCodes
+
+from greenh2._protocol.frames import Frame, FrameViolation
+
+_FIXED_PART = 8
+#: What is kept of the server's explanation (bytes).
+_MAX_DEBUG = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Goaway:
+    """Streams above ``last_id`` were not processed and never will be."""
+
+    last_id: int
+    code: int
+    debug: bytes
+
+    @classmethod
+    def parse(cls, frame: Frame) -> Goaway:
+        """Read the frame; raises FrameViolation."""
+        payload = frame.payload
+        if frame.stream_id:
+            raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, f"GOAWAY on stream {frame.stream_id}")
+        if len(payload) < _FIXED_PART:
+            raise FrameViolation(ErrorCodes.FRAME_SIZE_ERROR, f"GOAWAY of {len(payload)} bytes")
+        return cls(
+            last_id=int.from_bytes(payload[:4], "big") & 0x7FFFFFFF,
+            code=int.from_bytes(payload[4:_FIXED_PART], "big"),
+            debug=payload[_FIXED_PART : _FIXED_PART + _MAX_DEBUG],
+        )
+
+    def after(self, earlier: Goaway | None) -> Goaway:
+        """Return what this one and an earlier one say together; raises FrameViolation if that cannot be."""
+        if earlier is None:
+            return self
+        if self.last_id > earlier.last_id:
+            raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "a second GOAWAY raised the last stream id")
+        return Goaway(self.last_id, self.code or earlier.code, earlier.debug or self.debug)
+
+    def __str__(self) -> str:
+        said = f", {self.debug!r}" if self.debug else ""
+        return f"GOAWAY {code_name(self.code)}, last stream {self.last_id}{said}"
+
+
+def code_name(code: int) -> str:
+    """Return an error code for people."""
+    try:
+        return ErrorCodes(code).name
+    except ValueError:
+        return f"code {code:#x}"

@@ -1,0 +1,1 @@
+"""The protocols, driven in memory: no socket, no greenlet, no clock."""
