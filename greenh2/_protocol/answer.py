@@ -7,7 +7,7 @@ responses are judged here, before h2 sees them, and h2 sees only well-formed one
 from __future__ import annotations
 
 from greenh2._protocol.events import Fields, ResponseHead
-from greenh2._protocol.fields import Malformed, check_fields, content_length, section_size, split_status
+from greenh2._protocol.fields import FieldSection, Malformed, check_fields
 
 #: What the header fields of a response may take, as RFC 9113 section 6.5.2 counts it (bytes).
 MAX_HEADER_LIST_SIZE = 128 * 1024
@@ -28,22 +28,22 @@ class Answer:
         self._declared: int | None = None
         self._received = 0
 
-    def take_fields(self, fields: Fields, *, end: bool) -> ResponseHead | None:
+    def take_fields(self, section: FieldSection, *, end: bool) -> ResponseHead | None:
         """Take a field section and return the head, or None for an interim response and for trailers.
 
         Raises Malformed.
         """
-        if section_size(fields) > MAX_HEADER_LIST_SIZE:
+        if section.size > MAX_HEADER_LIST_SIZE:
             raise Malformed(f"the header fields take more than {MAX_HEADER_LIST_SIZE} bytes")
         if self._head_seen:
-            self._take_trailers(fields, end)
+            self._take_trailers(section.fields, end)
             return None
-        status, regular = split_status(fields)
+        status, regular, length = section.head()
         if status < 200:
             self._take_interim(end)
             return None
         self._head_seen = True
-        self._declared = 0 if self._to_head or status in _NO_BODY else content_length(regular)
+        self._declared = 0 if self._to_head or status in _NO_BODY else length
         if end:
             self._check_whole()
         return ResponseHead(status, regular)

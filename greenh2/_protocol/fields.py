@@ -80,6 +80,26 @@ def split_status(fields: Fields) -> tuple[int, Fields]:
     return int(status), regular
 
 
+class FieldSection:
+    """The fields of one block that has arrived, and what was found out about them, which may serve several streams."""
+
+    __slots__ = ("_head", "fields", "size")
+
+    def __init__(self, fields: Fields) -> None:
+        self.fields = fields
+        #: As RFC 9113 section 6.5.2 counts it (bytes).
+        self.size = section_size(fields)
+        self._head: tuple[int, Fields, int | None] | None = None
+
+    def head(self) -> tuple[int, Fields, int | None]:
+        """Return the status, a new list of the other fields, and content-length.  Raises Malformed."""
+        if self._head is None:
+            status, regular = split_status(self.fields)
+            self._head = status, regular, content_length(regular)
+        status, regular, length = self._head
+        return status, regular.copy(), length
+
+
 def check_fields(fields: Fields) -> None:
     """Raise Malformed if a field may not stand in a response or in trailers."""
     if len(fields) > MAX_FIELD_LINES:

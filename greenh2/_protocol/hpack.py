@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
 from h2.errors import ErrorCodes
-from hpack import Decoder, Encoder, HPACKError, OversizedHeaderListError
+from hpack import Decoder, Encoder, HeaderTuple, HPACKError, OversizedHeaderListError
+from hpack.table import HeaderTable
 
 from greenh2._protocol.events import Fields
+from greenh2._protocol.fields import FieldSection
 from greenh2._protocol.frames import FrameViolation
 
 #: The most of a peer's SETTINGS_HEADER_TABLE_SIZE that the encoder makes use of (bytes; RFC 7541's default).
 MAX_ENCODER_TABLE = 4096
 #: Beyond this the connection ends: decoding more would be work for an attacker (bytes, as MAX_HEADER_LIST_SIZE).
 MAX_DECODED_BLOCK = 256 * 1024
+
+
+#: Pieces and blocks that are remembered for a connection; beyond that all of them are forgotten.
+MAX_REMEMBERED = 256
+#: A larger field stays out of the table, most of which it would push out (bytes).
+MAX_INDEXED_FIELD = 512
+#: A larger block is not remembered (bytes).
+MAX_BLOCK = 4096
+#: What h2 is shown in the place of every request's fields.
+STAND_IN = [HeaderTuple(b":method", b"GET")]
+
+#: In place of a count of changes: whatever the table holds.
+_ANY = -1
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class BoundedEncoder(Encoder):
@@ -31,17 +53,121 @@ class BoundedEncoder(Encoder):
             self.table_size_changes.append(size)
 
 
-class BlockDecoder:
-    """Decodes header blocks.
+class WatchedTable(HeaderTable):
+    """A dynamic table that tells what is done with it."""
 
-    It stands before h2's decoder, which takes malformed fields, and any trouble, for the end of a connection.
+    def __init__(self) -> None:
+        self.changes = 0
+        self.added: Fields = []
+        #: Whether an entry was looked up that is not in the static table, or the size was changed.
+        self.needed = False
+        super().__init__()
+
+    def add(self, name: bytes, value: bytes) -> None:
+        self.changes += 1
+        self.added.append((name, value))
+        super().add(name, value)
+
+    def get_by_index(self, index: int) -> tuple[bytes, bytes]:
+        if index > HeaderTable.STATIC_TABLE_LENGTH:
+            self.needed = True
+        return super().get_by_index(index)
+
+    @property
+    def maxsize(self) -> int:
+        return self._maxsize
+
+    @maxsize.setter
+    def maxsize(self, value: int) -> None:
+        self.changes += 1
+        self.needed = True
+        HeaderTable.maxsize.__set__(self, value)
+
+
+class BlockEncoder(BoundedEncoder):
+    """Makes header blocks out of remembered pieces, and hands them to h2 when that asks for them.
+
+    What a field is encoded to depends on the field and on the table.  So each piece is remembered until the table
+    changes; and to keep it from changing, a field enters it only when it is met a second time, while paths and
+    secrets never do (RFC 7541 section 7.1).
+    """
+
+    header_table: WatchedTable
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.header_table = WatchedTable()
+        self._pieces: dict[tuple[bytes, bytes], bytes] = {}
+        self._pieces_of = 0
+        self._met: dict[tuple[bytes, bytes], None] = {}
+        self._block = b""
+
+    def prepare(self, fields: Sequence[HeaderTuple]) -> None:
+        """Encode a field section, pseudo-fields first, as the block that h2 asks for next."""
+        block = [super().encode(())] if self.header_table.resized else []
+        for field in fields:
+            # The table may change in the midst of a block: what was encoded before holds, what follows may not.
+            if self._pieces_of != self.header_table.changes:
+                self._pieces.clear()
+                self._pieces_of = self.header_table.changes
+            piece = self._pieces.get(field)
+            block.append(self._encode_field(field) if piece is None else piece)
+        self._block = b"".join(block)
+
+    def encode(self, headers: Iterable[object], huffman: bool = True) -> bytes:
+        """Return the block that was prepared: h2 is shown a stand-in for the fields."""
+        return self._block
+
+    def _encode_field(self, field: HeaderTuple) -> bytes:
+        name, value = field
+        lasting = field.indexable and name != b":path" and len(name) + len(value) <= MAX_INDEXED_FIELD
+        known = lasting and field in self._met
+        piece = self.add((name, value), sensitive=not known, huffman=lasting)
+        self.header_table.added.clear()
+        if known or not lasting:
+            _remember(self._pieces, field, piece)
+        else:
+            _remember(self._met, field, None)
+        return piece
+
+
+class BlockDecoder:
+    """Decodes header blocks, and remembers them: servers repeat themselves.
+
+    A block that refers to the table says the same until the table changes.  One that does not says the same for ever,
+    but may add to the table (nginx adds its fields every time, and never refers to them): that is owed to the table
+    until a block comes that is not remembered.  The decoder stands before h2's own, which takes malformed fields, and
+    any trouble, for the end of a connection.
     """
 
     def __init__(self) -> None:
         self._decoder = Decoder(MAX_DECODED_BLOCK)
+        self._decoder.header_table = self._table = WatchedTable()
+        self._sections: dict[bytes, tuple[FieldSection, Fields, int]] = {}
+        # More entries than this do not fit into the table (RFC 7541 section 4.1): those before would be pushed out.
+        self._owed: deque[tuple[bytes, bytes]] = deque(maxlen=HeaderTable.DEFAULT_SIZE // 32)
 
-    def decode(self, block: bytes) -> Fields:
+    def decode(self, block: bytes) -> FieldSection:
         """Return the fields as they are.  Raises FrameViolation, after which the tables of both sides differ."""
+        remembered = self._sections.get(block)
+        if remembered is not None:
+            section, added, changes = remembered
+            if changes == _ANY or (changes == self._table.changes and not self._owed):
+                self._owed.extend(added)
+                return section
+        table = self._table
+        for name, value in self._owed:
+            table.add(name, value)
+        self._owed.clear()
+        table.added = []
+        table.needed = False
+        changes = table.changes
+        section = FieldSection(self._decode(block))
+        if len(block) <= MAX_BLOCK and (not table.needed or changes == table.changes):
+            _remember(self._sections, block, (section, table.added, changes if table.needed else _ANY))
+        return section
+
+    def _decode(self, block: bytes) -> Fields:
         try:
             return [(header[0], header[1]) for header in self._decoder.decode(block, raw=True)]
         except OversizedHeaderListError as exc:
@@ -52,3 +178,9 @@ class BlockDecoder:
             raise FrameViolation(
                 ErrorCodes.COMPRESSION_ERROR, f"a header block cannot be decoded ({type(exc).__name__})"
             ) from exc
+
+
+def _remember(memory: dict[K, V], key: K, value: V) -> None:
+    if len(memory) >= MAX_REMEMBERED:
+        memory.clear()
+    memory[key] = value

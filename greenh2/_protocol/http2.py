@@ -44,7 +44,7 @@ from greenh2._protocol.frames import (
     frame_bytes,
 )
 from greenh2._protocol.goaway import Goaway, code_name
-from greenh2._protocol.hpack import BlockDecoder
+from greenh2._protocol.hpack import STAND_IN, BlockDecoder, BlockEncoder
 from greenh2._protocol.machine import CONNECTION_WINDOW, MAX_FRAME_SIZE, STREAM_WINDOW, new_machine
 
 #: Streams opened before the server's SETTINGS have told how many it allows.  RFC 9113 section 6.5.2 sets no bound, but
@@ -78,7 +78,8 @@ class Http2Protocol:
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
-        self._h2 = new_machine()
+        self._encoder = BlockEncoder()
+        self._h2 = new_machine(self._encoder)
         self._splitter = FrameSplitter(MAX_FRAME_SIZE)
         self._decoder = BlockDecoder()
         self._streams: dict[int, _Stream] = {}
@@ -118,7 +119,8 @@ class Http2Protocol:
                 "(SETTINGS_MAX_HEADER_LIST_SIZE). Nothing was sent."
             )
         stream_id = self._next_id
-        self._h2.send_headers(stream_id, fields, end_stream=end)
+        self._encoder.prepare(fields)
+        self._h2.send_headers(stream_id, STAND_IN, end_stream=end)
         self._next_id += 2
         self._streams[stream_id] = _Stream(to_head=head.method == b"HEAD", local_done=end)
         self._chatter = 0
@@ -238,7 +240,7 @@ class Http2Protocol:
     # HEADERS, DATA
 
     def _take_headers(self, frame: Frame, events: list[Event]) -> None:
-        fields = self._decoder.decode(frame.payload)  # also for a stream that is over: the table is shared
+        section = self._decoder.decode(frame.payload)  # also for a stream that is over: the table is shared
         stream_id = frame.stream_id
         end = bool(frame.flags & END_STREAM)
         shown = frame_bytes(FrameType.HEADERS, END_HEADERS, stream_id, _STATUS_200)
@@ -247,7 +249,7 @@ class Http2Protocol:
             self._drop(stream_id, shown)
             return
         try:
-            head = stream.answer.take_fields(fields, end=end)
+            head = stream.answer.take_fields(section, end=end)
         except Malformed as exc:
             self._malformed(stream_id, exc, events)
             return
@@ -257,7 +259,7 @@ class Http2Protocol:
             events.append(HeadReceived(stream_id, head))
         if end:
             self._h2.receive_data(frame_bytes(FrameType.DATA, END_STREAM, stream_id))
-            self._end(stream_id, stream, [] if head is not None else fields, events)
+            self._end(stream_id, stream, [] if head is not None else section.fields.copy(), events)
 
     def _take_data(self, frame: Frame, events: list[Event]) -> None:
         data = content(frame)

@@ -6,18 +6,28 @@ from time import perf_counter
 
 import pytest
 from h2.errors import ErrorCodes
-from hpack import Decoder, Encoder
+from hpack import Decoder, Encoder, HeaderTuple
+from hypothesis import given
+from hypothesis import strategies as st
 
 from greenh2._protocol.events import RequestHead
 from greenh2._protocol.fields import request_fields
 from greenh2._protocol.frames import MAX_HEADER_BLOCK, FrameViolation
-from greenh2._protocol.hpack import MAX_DECODED_BLOCK, MAX_ENCODER_TABLE, BlockDecoder, BoundedEncoder
+from greenh2._protocol.hpack import (
+    MAX_DECODED_BLOCK,
+    MAX_ENCODER_TABLE,
+    MAX_INDEXED_FIELD,
+    STAND_IN,
+    BlockDecoder,
+    BlockEncoder,
+    BoundedEncoder,
+)
 
 FIELDS = [(b":status", b"200"), (b"x-name", b"some value")]
 
 
 def test_a_block_is_decoded_to_plain_pairs_of_bytes() -> None:
-    fields = BlockDecoder().decode(Encoder().encode(FIELDS))
+    fields = BlockDecoder().decode(Encoder().encode(FIELDS)).fields
     assert fields == FIELDS
     assert {type(field) for field in fields} == {tuple}
 
@@ -27,7 +37,7 @@ def test_the_decoder_remembers_from_block_to_block() -> None:
     decoder.decode(encoder.encode(FIELDS))
     second = encoder.encode(FIELDS)
     assert len(second) == 2
-    assert decoder.decode(second) == FIELDS
+    assert decoder.decode(second).fields == FIELDS
 
 
 @pytest.mark.parametrize(
@@ -118,9 +128,85 @@ def test_a_decoder_stays_in_step_through_all_changes() -> None:
         assert decoder.decode(encoder.encode(FIELDS), raw=True) == FIELDS
 
 
+def prepared(encoder: BlockEncoder, fields: list[HeaderTuple]) -> bytes:
+    encoder.prepare(fields)
+    return encoder.encode(STAND_IN)
+
+
+def head(*fields: tuple[bytes, bytes], path: bytes = b"/") -> list[HeaderTuple]:
+    return request_fields(RequestHead(b"GET", b"https", b"example.org", path, list(fields)))
+
+
 def test_a_secret_leaves_no_trace_in_the_table() -> None:
-    encoder = BoundedEncoder()
-    head = RequestHead(b"GET", b"https", b"example.org", b"/", [(b"authorization", b"Basic c2VjcmV0")])
-    first = encoder.encode(request_fields(head))
+    encoder = BlockEncoder()
+    for _ in range(3):
+        block = prepared(encoder, head((b"authorization", b"Basic c2VjcmV0")))
     assert (b"authorization", b"Basic c2VjcmV0") not in encoder.header_table.dynamic_entries
-    assert b"\x1f\x08" in first  # literal, never indexed, with the static table's name
+    assert b"\x1f\x08" in block  # literal, never indexed, with the static table's name
+
+
+def test_paths_and_fields_that_are_met_once_leave_the_table_alone() -> None:
+    encoder = BlockEncoder()
+    for number in range(20):
+        prepared(encoder, head((b"x-request-id", b"%d" % number), path=b"/%d" % number))
+    assert list(encoder.header_table.dynamic_entries) == [(b":authority", b"example.org")]
+
+
+def test_a_request_that_is_sent_again_takes_a_byte_a_field() -> None:
+    encoder = BlockEncoder()
+    fields = head((b"accept", b"*/*"), (b"user-agent", b"somebody"))
+    blocks = [prepared(encoder, fields) for _ in range(4)]
+    assert len(blocks[0]) > len(fields)
+    assert [len(block) for block in blocks[2:]] == [len(fields)] * 2
+
+
+def test_a_field_larger_than_the_table_can_hold_for_long_never_enters_it() -> None:
+    encoder = BlockEncoder()
+    for _ in range(3):
+        prepared(encoder, head((b"x-large", b"x" * MAX_INDEXED_FIELD)))
+    assert b"x-large" not in dict(encoder.header_table.dynamic_entries)
+
+
+NAMES = st.sampled_from([b"x-a", b"x-b", b"accept", b"cookie", b"authorization", b"x-c"])
+VALUES = st.one_of(st.sampled_from([b"", b"1", b"two", b"x" * 600]), st.binary(max_size=8))
+REQUESTS = st.lists(
+    st.tuples(
+        st.sampled_from([b"/", b"/a", b"/b?c=d"]),
+        st.lists(st.tuples(NAMES, VALUES), max_size=5),
+        st.none() | st.sampled_from([0, 60, 200, 4096, 2**20]),
+    ),
+    max_size=40,
+)
+
+
+@given(REQUESTS)
+def test_what_is_remembered_says_to_any_decoder_what_was_meant(
+    requests: list[tuple[bytes, list[tuple[bytes, bytes]], int | None]],
+) -> None:
+    encoder, decoder = BlockEncoder(), Decoder()
+    for path, fields, size in requests:
+        if size is not None:
+            encoder.header_table_size = size
+        wanted = head(*fields, path=path)
+        assert decoder.decode(prepared(encoder, wanted), raw=True) == wanted
+
+
+@given(st.lists(st.lists(st.tuples(NAMES, VALUES), max_size=4), max_size=40), st.data())
+def test_a_remembered_block_is_decoded_as_hpack_decodes_it(
+    sections: list[list[tuple[bytes, bytes]]], data: st.DataObject
+) -> None:
+    encoder, decoder, judge = Encoder(), BlockDecoder(), Decoder()
+    for section in sections:
+        if data.draw(st.integers(0, 9)) == 0:
+            encoder.header_table_size = data.draw(st.sampled_from([0, 60, 4096]))
+        block = encoder.encode([(name, value, data.draw(st.booleans())) for name, value in section])
+        for _ in range(data.draw(st.integers(1, 3)) if not encoder.header_table.resized else 1):
+            expected = [tuple(field) for field in judge.decode(block, raw=True)]
+            assert decoder.decode(block).fields == expected
+
+
+def test_a_remembered_section_cannot_be_changed_by_whoever_got_its_head() -> None:
+    decoder = BlockDecoder()
+    block = Encoder().encode([(b":status", b"200", True), (b"x-name", b"value", True)])
+    decoder.decode(block).head()[1].clear()
+    assert decoder.decode(block).head()[1] == [(b"x-name", b"value")]
