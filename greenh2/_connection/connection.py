@@ -36,6 +36,10 @@ from greenh2._protocol.events import (
 )
 
 _numbers = itertools.count(1)
+#: Uploads wait while more than this is on its way to the kernel (bytes): a turn of the loop takes no more of them.
+HIGH_WATER = 256 * 1024
+#: What is read at one go of `probe` and the like, so that a peer that never stops cannot hold the hub (reads).
+_MOST_READS = 64
 
 
 class Connection:
@@ -54,14 +58,19 @@ class Connection:
         #: Set by the pool: the seconds after which no new exchanges are wanted (None: no bound).
         self.max_age: float | None = None
         self.on_change: Callable[[Connection], None] = lambda _: None
+        #: Why the connection is closed.
+        self.ended_by: TransportError | None = None
         self._clock = clock
         self._pid = os.getpid()
         self._hub = gevent.get_hub()
         self._exchanges: dict[Exchange, None] = {}
         self._by_stream: dict[int, Exchange] = {}
+        self._queued = 0
+        self._departing: dict[Exchange, None] = {}
         self._flush_due = False
         self._probing = False
-        channel.on_drained(self._ring_uploads)
+        self._losing = False
+        channel.on_drained(self._on_drained)
 
     # -- facts -----------------------------------------------------------------------------------------------
 
@@ -160,6 +169,7 @@ class Connection:
         """Close the descriptor without a word: for the copy of a connection in a forked child."""
         self._exchanges.clear()
         self._by_stream.clear()
+        self._departing.clear()
         self.channel.abandon()
 
     # -- for the exchanges -----------------------------------------------------------------------------------
@@ -173,16 +183,36 @@ class Connection:
         stream_id = self.protocol.open(head, end=end)
         self._by_stream[stream_id] = exchange
         self.channel.watch(self._on_readable)
-        self.flush_soon()
+        self._depart(exchange)
         return stream_id
 
+    @property
+    def congested(self) -> bool:
+        """Whether so much is on its way that uploads should wait."""
+        return self._queued + self.channel.unsent > HIGH_WATER
+
+    def sendable(self, stream_id: int) -> int:
+        """Return how many bytes of a body may be sent now: what the peer allows, and 0 while the kernel is behind."""
+        if self.congested or self.channel.write_error is not None:
+            return 0
+        return self.protocol.sendable(stream_id)
+
     def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
-        """Put a piece of a body on its way."""
+        """Put a piece of a body on its way, at most `sendable` bytes."""
         self.protocol.send(stream_id, data, end=end)
+        self._queued += len(data)
+        exchange = self._by_stream.pop(stream_id)
+        self._by_stream[stream_id] = exchange  # last in the order in which uploads are woken: they take turns
+        self._depart(exchange)
+
+    def _depart(self, exchange: Exchange) -> None:
+        self._departing[exchange] = None
         self.flush_soon()
 
     def consumed(self, stream_id: int, cost: int) -> None:
         """Credit what the user has read, and read on if that was paused."""
+        if self.closed:
+            return
         self.protocol.consumed(stream_id, cost)
         self.flush_soon()
         if self._by_stream and self.protocol.wants_data:
@@ -221,12 +251,27 @@ class Connection:
         out = self.protocol.outgoing()
         if out:
             self.channel.write(out)
+        departing, self._departing = self._departing, {}
+        uploads, self._queued = self._queued, 0
         self.channel.flush()
+        for exchange in departing:
+            exchange.depart(self.channel.written, delayed=self.channel.unsent > 0)
         if self.channel.write_error is not None:
             self._lose_writing(self.channel.write_error)
+        elif uploads and not self.congested:
+            self._ring_uploads()
+
+    def _on_drained(self) -> None:
+        if self.channel.write_error is not None:
+            self._lose_writing(self.channel.write_error)
+        else:
+            self._ring_uploads()
 
     def _lose_writing(self, cause: OSError) -> None:
         """The peer takes no more: what it said before may still be there (RFC 9112 section 9.5)."""
+        if self._losing:
+            return
+        self._losing = True
         self._pump()
         if not self.closed:
             error = WriteError(f"writing to {self.route.origin} failed: {cause}")
@@ -242,9 +287,10 @@ class Connection:
             self.channel.unwatch()
 
     def _pump(self) -> None:
-        """Take all that has arrived, at least once and until nothing is there."""
-        while not self.closed and self._read():
-            pass
+        """Take all that has arrived, within bounds."""
+        for _ in range(_MOST_READS):
+            if self.closed or not self._read():
+                return
 
     def _read(self) -> bool:
         """Take what one read gives; False when nothing was there, or nothing more will be."""
@@ -266,7 +312,7 @@ class Connection:
     def _receive(self, data: bytes) -> list[Event]:
         try:
             return self.protocol.receive(data)
-        except Exception as exc:  # a peer's bytes must never raise into the hub, whatever a parser makes of them
+        except Exception as exc:  # nothing that a parser makes of a peer's bytes may be raised in the hub
             error = RemoteProtocolError(f"what {self.route.origin} sent could not be understood: {exc!r}")
             error.__cause__ = exc
             return [ConnectionFailed(error)]
@@ -295,7 +341,7 @@ class Connection:
                 case WindowOpened():
                     self._ring_uploads(event.stream_id)
                 case CapacityChanged():
-                    changed = True
+                    self._settle()  # at once: who waited for this connection is served before others may claim its place
                 case ConnectionFailed():
                     self._die(event.error, str(event.error))
                     return
@@ -330,16 +376,20 @@ class Connection:
         """Close at once; every open exchange gets an error of its own."""
         if self.closed:
             return
+        self.ended_by = error
         if out := self.protocol.outgoing():  # GOAWAY, where the protocol had a reason to give
             self.channel.write(out)
         self.channel.close()
         exchanges = list(self._exchanges)
         self._exchanges.clear()
         self._by_stream.clear()
+        self._departing.clear()
         for exchange in exchanges:
             exchange.fail(_own_copy(error, exchange))
         if logger.isEnabledFor(logging.DEBUG):
-            gevent.spawn(log, "connection.closed", connection=self.number, origin=self.route.origin, reason=reason)
+            gevent.spawn(
+                log, "connection.closed", connection=self.number, origin=self.route.origin, reason=reason
+            )
         self.on_change(self)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Literal
 
@@ -34,7 +34,7 @@ class Dialer:
     tls: tls.TlsSettings
     http1: bool = True
     http2: Http2Choice = True
-    clock: Clock = Clock()
+    clock: Clock = field(default_factory=Clock)
     resolver: Resolver = resolve
 
     def multiplexed(self, route: Route) -> bool | None:
@@ -52,10 +52,8 @@ class Dialer:
         peer = route.origin
         if trace is not None:
             trace("connection.dial", origin=peer)
-        sock = tcp.connect(route.host, route.port, peer, seconds, resolver=self.resolver)
-        channel: Channel | None = None
+        channel = Channel(tcp.connect(route.host, route.port, peer, seconds, resolver=self.resolver), peer)
         try:
-            channel = Channel(sock, peer)
             if route.secure:
                 left = None if seconds is None else seconds - (monotonic() - started)
                 hostname = route.server_hostname or route.host
@@ -64,20 +62,25 @@ class Dialer:
             protocol = self._protocol(route, channel)
             connection = Connection(channel, protocol, route, self.clock)
             connection.start()
+            if connection.closed:
+                raise ConnectError(f"{peer} ended the connection at once: {connection.ended_by}")
             if trace is not None:
                 took = f"{monotonic() - started:.4f}s"
                 trace("connection.connected", connection=connection.number, protocol=protocol.name, took=took)
         except BaseException:
-            channel.close() if channel is not None else sock.close()
+            channel.close()
             raise
         return connection
 
     def _protocol(self, route: Route, channel: Channel) -> Protocol:
         agreed = channel.alpn
-        if agreed == "h2" or (self.http2 == "prior-knowledge" and not route.http1_only):
+        unasked = agreed is None and self.http2 == "prior-knowledge" and not route.http1_only
+        if agreed == "h2" or unasked:
             return Http2Protocol(route.origin)
         if not self.http1:
-            raise ConnectError(f"{route.origin} does not speak HTTP/2 (ALPN: {agreed}), and http1=False forbids HTTP/1.1")
+            raise ConnectError(
+                f"{route.origin} does not speak HTTP/2 (ALPN: {agreed}); http1=False forbids HTTP/1.1"
+            )
         return Http1Protocol(route.origin)
 
 

@@ -20,9 +20,6 @@ from greenh2._protocol.events import Fields, RequestHead, ResponseHead
 if TYPE_CHECKING:
     from greenh2._connection.connection import Connection
 
-#: A greenlet that uploads waits while the connection holds more than this unsent (bytes).
-HIGH_WATER = 256 * 1024
-
 
 class Upload(Protocol):
     """What is used of a request's body."""
@@ -46,6 +43,8 @@ class Exchange:
         "_complete",
         "_connection",
         "_declared",
+        "_delayed",
+        "_departs_at",
         "_error",
         "_inbox",
         "_piece",
@@ -71,6 +70,8 @@ class Exchange:
         self._awaits_head = True
         self._sent = 0
         self._declared: int | None = None
+        self._delayed = False
+        self._departs_at = 0
         self.reused = reused
         self.stream_id = 0
         #: Whether any part of the response has arrived.
@@ -151,13 +152,18 @@ class Exchange:
         """Send a piece of the body if that is possible; else wait until anything has changed for this exchange."""
         if self._chunks is not None and self._send_piece():
             return
-        phase: Phase = "read" if self._chunks is None else "write"
-        limit = deadline.limit(phase)
-        started = monotonic()
+        channel = self._connection.channel
+        since, held_up = monotonic(), False
         while not self._has_news():
-            left = None if limit is None else limit - (monotonic() - started)
-            if not self._bell.wait(left) and not self._has_news():
-                raise deadline.error(phase, self._stalled(phase, limit))
+            if held_up or self._delayed:  # by the kernel: slow is not stalled
+                since = max(since, channel.progressed)
+                self._delayed = self._delayed and channel.taken < self._departs_at
+            phase: Phase = "read" if self._chunks is None and not self._delayed else "write"
+            held_up = self._chunks is not None and self._connection.congested
+            left = _left(deadline, phase, since)
+            if left is not None and left <= 0:
+                raise deadline.error(phase, self._stalled(phase, monotonic() - since))
+            self._bell.wait(left)
 
     def _has_news(self) -> bool:
         if self._inbox or self._complete or self._error is not None or self._closed:
@@ -166,32 +172,27 @@ class Exchange:
             return True
         return self._chunks is not None and self._may_send()
 
-    def _stalled(self, phase: Phase, limit: float | None) -> str:
-        what = "sent nothing" if phase == "read" else "took nothing of the request's body"
+    def _stalled(self, phase: Phase, seconds: float) -> str:
+        what = "took nothing of the request" if phase == "write" else "sent nothing"
         if phase == "read" and self.head is None:
             what = "did not answer"
-        return f"{self._connection.route.origin} {what} for {limit:.3g} s"
+        return f"{self._connection.route.origin} {what} for {seconds:.3g} s"
 
     # -- sending the body ------------------------------------------------------------------------------------
 
     def _may_send(self) -> bool:
-        connection = self._connection
-        if connection.channel.write_error is not None:
-            return False
-        return connection.channel.unsent <= HIGH_WATER and connection.protocol.sendable(self.stream_id) > 0
+        return self._connection.sendable(self.stream_id) > 0
 
     def _send_piece(self) -> bool:
         """Send one piece; False when the peer or the kernel takes nothing now."""
         if not self._piece and not self._fetch():
             return True
-        if not self._may_send():
+        room = self._connection.sendable(self.stream_id)
+        if not room:
             return False
-        room = self._connection.protocol.sendable(self.stream_id)
         piece, self._piece = bytes(self._piece[:room]), self._piece[room:]
         self._sent += len(piece)
         last = self._sent == self._declared and not self._piece
-        if last:
-            self._check_no_more()
         self._connection.send(self.stream_id, piece, end=last)
         if last:
             self._end_upload()
@@ -199,31 +200,30 @@ class Exchange:
 
     def _fetch(self) -> bool:
         """Get the next piece from the user's iterator, which may switch greenlets; False when the upload is over."""
-        assert self._chunks is not None
-        for piece in self._chunks:
-            if self._error is not None or self._complete or self._closed:
-                self._stop_upload()
-                return False
-            if piece:
-                if self._declared is not None and self._sent + len(piece) > self._declared:
-                    raise LocalProtocolError(
-                        f"the request's body is longer than its Content-Length of {self._declared} bytes"
-                    )
-                self._piece = memoryview(piece)
-                return True
-        if self._declared is not None and self._sent < self._declared:
+        chunks, declared = self._chunks, self._declared
+        assert chunks is not None
+        piece = next(filter(None, chunks), b"")
+        size = self._sent + len(piece)
+        too_long = declared is not None and (
+            size > declared or bool(piece and size == declared and any(chunks))
+        )
+        if self.over:  # it ended while the iterator was at work
+            self._stop_upload()
+            return False
+        if too_long:
             raise LocalProtocolError(
-                f"the request's body ended after {self._sent} of {self._declared} bytes (Content-Length)"
+                f"the request's body is longer than its Content-Length of {declared} bytes"
             )
-        if self._error is None and not self._complete and not self._closed:
-            self._connection.send(self.stream_id, b"", end=True)
+        if piece:
+            self._piece = memoryview(piece)
+            return True
+        if declared is not None and size < declared:
+            raise LocalProtocolError(
+                f"the request's body ended after {size} of {declared} bytes (Content-Length)"
+            )
+        self._connection.send(self.stream_id, b"", end=True)
         self._end_upload()
         return False
-
-    def _check_no_more(self) -> None:
-        assert self._chunks is not None
-        if any(self._chunks):
-            raise LocalProtocolError(f"the request's body is longer than its Content-Length of {self._declared} bytes")
 
     def _end_upload(self) -> None:
         self._chunks = None
@@ -258,7 +258,21 @@ class Exchange:
             self._error = error
         self._bell.ring()
 
-    def look_again(self) -> None:
-        """The window or the buffer may have room: a waiting upload should see."""
-        if self._chunks is not None:
+    def depart(self, position: int, *, delayed: bool) -> None:
+        """All that was sent so far leaves when the channel has come to this position; ``delayed``: not at once."""
+        self._departs_at = position
+        if delayed:
+            self._delayed = True
             self._bell.ring()
+
+    def look_again(self) -> None:
+        """Wake an upload that may go on, and a request that may have left at last."""
+        if self._delayed or (self._chunks is not None and self._may_send()):
+            self._bell.ring()
+
+
+def _left(deadline: Deadline, phase: Phase, since: float) -> float | None:
+    """Return the seconds that are left of a phase that began then, and of the total; None without bound."""
+    seconds: float | None = getattr(deadline.timeout, phase)
+    bounds = (deadline.remaining(), None if seconds is None else seconds - (monotonic() - since))
+    return min((bound for bound in bounds if bound is not None), default=None)

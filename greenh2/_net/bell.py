@@ -9,6 +9,10 @@ from __future__ import annotations
 from gevent import get_hub
 from gevent.hub import Waiter
 
+#: No timer is set for less or for more than this (seconds): libuv counts milliseconds, in 64 bits; 1e9 are 30 years.
+SHORTEST = 0.001
+LONGEST = 1e9
+
 
 class Bell:
     """Remembers one ring until somebody waits for it."""
@@ -17,7 +21,7 @@ class Bell:
 
     def __init__(self) -> None:
         self._rung = False
-        self._waiter: Waiter | None = None
+        self._waiter: Waiter[None] | None = None
 
     @property
     def awaited(self) -> bool:
@@ -41,7 +45,7 @@ class Bell:
         if seconds is not None and seconds <= 0:
             return False
         hub = get_hub()
-        waiter = Waiter(hub)
+        waiter: Waiter[None] = Waiter(hub)
         self._waiter = waiter
         if seconds is None:
             try:
@@ -49,7 +53,7 @@ class Bell:
             finally:
                 self._waiter = None
             return True
-        timer = hub.loop.timer(seconds)
+        timer = hub.loop.timer(min(max(seconds, SHORTEST), LONGEST))
         timer.start(waiter.switch, None, update=True)
         try:
             waiter.get()

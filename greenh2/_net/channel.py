@@ -13,6 +13,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from time import monotonic
 from typing import Protocol
 
 from gevent import get_hub
@@ -38,7 +39,7 @@ _GONE = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIM
 
 
 class Channel:
-    """One connection to ``peer`` (text for messages) over a connected socket that never blocks, which it owns from now on."""
+    """One connection to ``peer`` (text for messages) over a connected socket, which it owns from now on."""
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
         sock.settimeout(0.0)
@@ -47,12 +48,16 @@ class Channel:
         self._pid = os.getpid()
         self._hub = get_hub()
         self._tls: ssl.SSLObject | None = None
+        self._tls_error: ssl.SSLError | None = None
         self._out = bytearray()
         self._reader: Watcher = self._hub.loop.io(sock.fileno(), _READ)
         self._writer: Watcher | None = None
         self._watching = False
         self._drained: Callable[[], None] | None = None
         self.write_error: OSError | None = None
+        #: How many bytes the kernel has taken so far, and when it last took any (`time.monotonic`).
+        self.taken = 0
+        self.progressed = 0.0
         #: Whether the peer has ended its side; `read` still returns what came before.
         self.ended = False
         self.closed = False
@@ -63,6 +68,11 @@ class Channel:
     def unsent(self) -> int:
         """Bytes that the kernel has not taken yet."""
         return len(self._out)
+
+    @property
+    def written(self) -> int:
+        """What `taken` will be when all that is in the buffer has left."""
+        return self.taken + len(self._out)
 
     @property
     def tls(self) -> ssl.SSLObject | None:
@@ -139,6 +149,8 @@ class Channel:
     def _decrypt(self, tls: ssl.SSLObject) -> bytes | None:
         pieces: list[bytes] = []
         try:
+            if self._tls_error is not None:
+                raise self._tls_error
             while piece := tls.read(_RECORDS):
                 pieces.append(piece)
             self.ended = True  # close_notify
@@ -148,6 +160,7 @@ class Channel:
         except ssl.SSLEOFError:
             self.ended = True
         except ssl.SSLError as exc:
+            self._tls_error = exc  # OpenSSL would call it an end from now on
             if not pieces:
                 raise ReadError(f"TLS from {self._peer} is broken: {exc}") from exc
         finally:
@@ -214,6 +227,8 @@ class Channel:
                 with memoryview(self._out) as view:
                     sent = self._sock.send(view)
                 del self._out[:sent]
+                self.taken += sent
+                self.progressed = monotonic()
         except BlockingIOError:
             return
         except OSError as exc:

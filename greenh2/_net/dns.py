@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from typing import cast
 
 import gevent
 from gevent import socket
 
 from greenh2._errors import ConnectError
 
-Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
+_SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+Address = tuple[int, _SocketAddress]
 Resolver = Callable[[str, int], list[Address]]
 
 
@@ -31,4 +33,4 @@ def resolve(host: str, port: int) -> list[Address]:
         found = gevent.socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
         raise ConnectError(f"the name {host!r} could not be resolved: {exc}") from exc
-    return [(entry[0], entry[4]) for entry in dict.fromkeys(found)]
+    return [(family, cast("_SocketAddress", address)) for family, _, _, _, address in dict.fromkeys(found)]

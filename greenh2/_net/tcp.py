@@ -11,7 +11,8 @@ import gevent
 from gevent.monkey import get_original
 
 from greenh2._errors import ConnectError, ConnectTimeout
-from greenh2._net.bell import Bell
+from greenh2._net.bell import LONGEST, Bell
+from greenh2._net.channel import Watcher
 from greenh2._net.dns import Address, Resolver
 
 _StandardSocket: type[socket.socket] = get_original("socket", "socket")
@@ -29,7 +30,8 @@ class PlainSocket(_StandardSocket):  # type: ignore[valid-type,misc] # the class
     __slots__ = ()
 
     def __del__(self) -> None:
-        self.close()
+        if self.fileno() >= 0:  # else it is closed, or was never opened: then the standard close() would fail
+            self.close()
 
 
 def connect(host: str, port: int, peer: str, seconds: float | None, *, resolver: Resolver) -> socket.socket:
@@ -44,7 +46,7 @@ def connect(host: str, port: int, peer: str, seconds: float | None, *, resolver:
 
 
 def _resolve(host: str, port: int, peer: str, seconds: float | None, resolver: Resolver) -> list[Address]:
-    with gevent.Timeout(seconds) as timer:
+    with gevent.Timeout(None if seconds is None else min(seconds, LONGEST)) as timer:
         try:
             return resolver(host, port)
         except gevent.Timeout as caught:
@@ -62,57 +64,60 @@ class _Race:
         self._seconds = seconds
         self._end = end
         self._bell = Bell()
-        self._attempts: dict[socket.socket, tuple[object, Address]] = {}
+        self._attempts: dict[socket.socket, tuple[Watcher, Address]] = {}
         self._failures: list[str] = []
+        self._failed = False
 
     def run(self) -> socket.socket:
         try:
-            while True:
-                if self._waiting and (winner := self._start(self._waiting.pop(0))) is not None:
-                    return winner
+            while self._waiting or self._attempts:
+                if self._waiting:
+                    self._start(self._waiting.pop(0))
                 if (winner := self._await()) is not None:
                     return winner
-                if not self._waiting and not self._attempts:
-                    raise ConnectError(f"could not connect to {self._peer}: {'; '.join(self._failures) or 'no address'}")
+            reasons = "; ".join(self._failures) or "its name has no address"
+            raise ConnectError(f"could not connect to {self._peer}: {reasons}")
         finally:
             for sock in list(self._attempts):
                 self._forget(sock)
                 sock.close()
 
-    def _start(self, address: Address) -> socket.socket | None:
+    def _start(self, address: Address) -> None:
         family, target = address
+        self._failed = False
         try:
             sock = PlainSocket(family, socket.SOCK_STREAM)
         except OSError as exc:
-            self._failures.append(f"{target[0]}: {exc}")
-            return None
+            self._fail(target[0], str(exc))
+            return
         try:
             sock.settimeout(0.0)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             code = sock.connect_ex(target)
             if code not in (0, errno.EINPROGRESS):
                 raise OSError(code, os.strerror(code))
-            if code == 0:
-                return sock
             watcher = gevent.get_hub().loop.io(sock.fileno(), 2)
             self._attempts[sock] = (watcher, address)
             watcher.start(self._bell.ring)
         except OSError as exc:
-            self._failures.append(f"{target[0]}: {exc}")
+            self._fail(target[0], str(exc))
             sock.close()
         except BaseException:
             sock.close()
             raise
-        return None
+
+    def _fail(self, host: str, why: str) -> None:
+        self._failures.append(f"{host}: {why}")
+        self._failed = True
 
     def _await(self) -> socket.socket | None:
-        """Wait for an answer or for the next attempt's turn; return the winner if there is one."""
+        """Wait for an answer or for the next attempt's turn, which a failure brings on; return the winner if any."""
         turn = monotonic() + ATTEMPT_DELAY
         while self._attempts:
             now = monotonic()
             if self._end is not None and now >= self._end:
                 raise ConnectTimeout(f"no connection to {self._peer} within {self._seconds:.3g} s")
-            if self._waiting and now >= turn:
+            if self._waiting and (self._failed or now >= turn):
                 return None
             bounds = [end - now for end in (self._end, turn if self._waiting else None) if end is not None]
             self._bell.wait(min(bounds) if bounds else None)
@@ -120,15 +125,13 @@ class _Race:
                 if self._connected(sock):
                     self._forget(sock)
                     return sock
-            if not self._attempts:
-                return None
         return None
 
     def _connected(self, sock: socket.socket) -> bool:
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             _, (_, target) = self._attempts[sock]
-            self._failures.append(f"{target[0]}: {os.strerror(code)}")
+            self._fail(target[0], os.strerror(code))
             self._forget(sock)
             sock.close()
             return False
@@ -140,8 +143,8 @@ class _Race:
 
     def _forget(self, sock: socket.socket) -> None:
         watcher, _ = self._attempts.pop(sock)
-        watcher.stop()  # type: ignore[attr-defined]
-        watcher.close()  # type: ignore[attr-defined]
+        watcher.stop()
+        watcher.close()
 
 
 def _interleaved(addresses: list[Address]) -> list[Address]:

@@ -11,15 +11,19 @@ import ssl
 from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic
+from typing import NamedTuple
 
 import certifi
 from gevent.ssl import SSLContext
 
-from greenh2._errors import ConnectError, ConnectTimeout
+from greenh2._errors import ConnectError, ConnectTimeout, ReadError
 from greenh2._net.channel import Channel
 
 #: What ``cert=`` takes: a file with certificate and key, or (certificate, key), or (certificate, key, password).
 CertTypes = str | os.PathLike[str] | tuple[str, str] | tuple[str, str, str]
+
+#: X509_verify_cert_error codes: self-signed alone or in its chain, and no issuer found.
+_UNKNOWN_ISSUER = frozenset((18, 19, 20, 21))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +36,46 @@ class TlsSettings:
     alpn: tuple[str, ...] = ("h2", "http/1.1")
 
     def context(self) -> ssl.SSLContext:
-        """Return the shared context for these settings.  May block the hub for some 20 ms, once."""
+        """Return the shared context for these settings.  May block the hub for some 20 ms, once.
+
+        Raises ConnectError when a file does not hold what it should.
+        """
         if isinstance(self.verify, ssl.SSLContext):
             self.verify.set_alpn_protocols(list(self.alpn))
             return self.verify
-        return _shared_context(self.verify, self.cert, self._environment(), self.alpn)
+        try:
+            return _shared_context(self.verify, self.cert, self._environment(), self.alpn)
+        except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
+            raise ConnectError(
+                f"verify={self.verify!r} and cert={self._cert_names} cannot be used: {exc}"
+            ) from exc
 
-    def _environment(self) -> tuple[str | None, str | None]:
-        if not self.trust_env or self.verify is not True:
-            return None, None
-        return os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    @property
+    def _cert_names(self) -> tuple[str, ...] | None:
+        return self.cert and self.cert[:2]  # the third is a password
+
+    def _environment(self) -> _Environment:
+        if not self.trust_env:
+            return _Environment()
+        get = os.environ.get
+        if self.verify is not True:
+            return _Environment(key_log=get("SSLKEYLOGFILE"))
+        return _Environment(get("SSL_CERT_FILE"), get("SSL_CERT_DIR"), get("SSLKEYLOGFILE"))
+
+
+class _Environment(NamedTuple):
+    """What the environment says about TLS."""
+
+    ca_file: str | None = None
+    ca_directory: str | None = None
+    key_log: str | None = None
 
 
 @lru_cache(maxsize=64)
 def _shared_context(
     verify: str | bool,
     cert: tuple[str, ...] | None,
-    environment: tuple[str | None, str | None],
+    environment: _Environment,
     alpn: tuple[str, ...],
 ) -> ssl.SSLContext:
     context: ssl.SSLContext = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -60,14 +87,14 @@ def _shared_context(
         context.verify_mode = ssl.CERT_NONE
     elif isinstance(verify, str):
         _trust(context, verify)
-    elif any(environment):
-        context.load_verify_locations(environment[0], environment[1])
+    elif environment.ca_file or environment.ca_directory:
+        context.load_verify_locations(environment.ca_file, environment.ca_directory)
     else:
         context.load_verify_locations(certifi.where())
     if cert:
-        context.load_cert_chain(*cert)
-    if log_file := os.environ.get("SSLKEYLOGFILE"):
-        context.keylog_filename = log_file
+        _show(context, *cert)
+    if environment.key_log:
+        context.keylog_filename = environment.key_log
     return context
 
 
@@ -77,12 +104,14 @@ def check_files(settings: TlsSettings) -> None:
     A certificate for a context of the user's is loaded into it here, once.
     """
     if isinstance(settings.verify, str) and not os.path.exists(settings.verify):
-        raise FileNotFoundError(f"verify={settings.verify!r}: there is no such file or directory with CA certificates")
+        raise FileNotFoundError(
+            f"verify={settings.verify!r}: there is no such file or directory with CA certificates"
+        )
     for path in (settings.cert or ())[:2]:
         if not os.path.exists(path):
             raise FileNotFoundError(f"cert={path!r}: there is no such file")
     if isinstance(settings.verify, ssl.SSLContext) and settings.cert:
-        settings.verify.load_cert_chain(*settings.cert)
+        _show(settings.verify, *settings.cert)
 
 
 def _trust(context: ssl.SSLContext, path: str) -> None:
@@ -92,7 +121,15 @@ def _trust(context: ssl.SSLContext, path: str) -> None:
         context.load_verify_locations(cafile=path)
 
 
-def handshake(channel: Channel, context: ssl.SSLContext, hostname: str, peer: str, seconds: float | None) -> None:
+def _show(context: ssl.SSLContext, certificate: str, key: str | None = None, password: str = "") -> None:
+    context.load_cert_chain(
+        certificate, key, password
+    )  # without a password OpenSSL would ask at the terminal
+
+
+def handshake(
+    channel: Channel, context: ssl.SSLContext, hostname: str, peer: str, seconds: float | None
+) -> None:
     """Speak TLS on a fresh channel within so many seconds.  Switches greenlets.
 
     Raises ConnectTimeout or ConnectError; the channel is left for the caller to close.
@@ -105,9 +142,7 @@ def handshake(channel: Channel, context: ssl.SSLContext, hostname: str, peer: st
             if not channel.wait_readable(left):
                 raise ConnectTimeout(f"TLS with {peer} was not established within {seconds:.3g} s")
     except ssl.SSLCertVerificationError as exc:
-        raise ConnectError(
-            f"the certificate of {peer} was not accepted: {exc.verify_message}. "
-            "Pass verify=<CA file> for a private CA"
-        ) from exc
-    except (ssl.SSLError, OSError, ValueError) as exc:
+        hint = "; pass verify=<CA file> if its CA is your own" if exc.verify_code in _UNKNOWN_ISSUER else ""
+        raise ConnectError(f"the certificate of {peer} was not accepted: {exc.verify_message}{hint}") from exc
+    except (ReadError, OSError, ValueError) as exc:  # ssl.SSLError is an OSError
         raise ConnectError(f"TLS with {peer} failed: {exc}") from exc

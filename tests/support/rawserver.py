@@ -49,8 +49,18 @@ F = TypeVar("F", bound=Frame)
 
 def natively(step: Callable[..., T], *arguments: object) -> T:
     """Run a step in a native thread; other greenlets run meanwhile."""
-    result: T = gevent.get_hub().threadpool.apply(step, arguments)
-    return result
+    done: list[T] = []
+
+    def run() -> Exception | None:  # pragma: no cover (native thread)
+        try:
+            done.append(step(*arguments))
+        except Exception as exc:  # the pool would print it
+            return exc
+        return None
+
+    if (error := gevent.get_hub().threadpool.apply(run)) is not None:
+        raise error
+    return done[0]
 
 
 class Peer:
@@ -60,14 +70,24 @@ class Peer:
         self._sock = sock
         self._tls: ssl.SSLObject | None = None
         self._cipher_in, self._cipher_out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._unread = b""
+        self._unread = bytearray()
+        self.missed_goodbye = False
+        """Whether the client has ended TCP without ending TLS."""
 
     # -- TLS -------------------------------------------------------------------------------------------------
 
-    def start_tls(self, context: ssl.SSLContext) -> None:
-        """Shake hands over TLS; what is refused raises ssl.SSLError."""
-        self._tls = context.wrap_bio(self._cipher_in, self._cipher_out, server_side=True)
-        natively(self._with_tls, self._tls.do_handshake)
+    def start_tls(self, context: ssl.SSLContext, words: bytes = b"") -> None:
+        """Shake hands over TLS; what is refused raises ssl.SSLError.
+
+        The words leave together with the last of the handshake; in TLS 1.2 the client is still waiting for that.
+        """
+        tls = self._tls = context.wrap_bio(self._cipher_in, self._cipher_out, server_side=True)
+
+        def shake_hands() -> None:  # pragma: no cover (native thread)
+            tls.do_handshake()
+            tls.write(words)
+
+        natively(self._with_tls, shake_hands if words else tls.do_handshake)
 
     @property
     def tls(self) -> ssl.SSLObject:
@@ -114,38 +134,45 @@ class Peer:
     def read(self) -> bytes:
         """Return what comes next, ``b""`` at the client's end."""
         if self._unread:
-            data, self._unread = self._unread, b""
-            return data
+            return self._take(len(self._unread))
         return natively(self._receive)
+
+    def _take(self, count: int) -> bytes:
+        data = bytes(self._unread[:count])
+        del self._unread[:count]
+        return data
 
     def _receive(self) -> bytes:  # pragma: no cover (native thread)
         if self._tls is None:
-            return self._sock.recv(65536)
+            return self._sock.recv(1 << 20)
         try:
             return self._with_tls(self._tls.read, 65536)
+        except ssl.SSLZeroReturnError:
+            return b""
         except ssl.SSLEOFError:
+            self.missed_goodbye = True
             return b""
 
     def read_exactly(self, count: int) -> bytes:
         """Return so many bytes."""
         while len(self._unread) < count:
-            data = natively(self._receive)
-            assert data, f"the client ended after {self._unread!r}"
-            self._unread += data
-        data, self._unread = self._unread[:count], self._unread[count:]
-        return data
+            self._read_more()
+        return self._take(count)
 
     def read_until(self, mark: bytes) -> bytes:
         """Return what comes up to a mark, which is included."""
         while mark not in self._unread:
-            data = natively(self._receive)
-            assert data, f"the client ended after {self._unread!r}"
-            self._unread += data
-        return self.read_exactly(self._unread.index(mark) + len(mark))
+            self._read_more()
+        return self._take(self._unread.index(mark) + len(mark))
+
+    def _read_more(self) -> None:
+        data = natively(self._receive)
+        assert data, f"the client ended after {bytes(self._unread[:1000])!r}"
+        self._unread += data
 
     def expect_end(self) -> bytes:
         """Wait for the client's end, or for its reset, and return what came before."""
-        rest = self._unread
+        rest = self._take(len(self._unread))
         with suppress(ConnectionResetError):
             while data := natively(self._receive):
                 rest += data
@@ -159,9 +186,13 @@ class Peer:
 
     def say_goodbye(self) -> None:
         """Send the end of TLS (close_notify), and nothing more."""
+        self.send_cipher(self.goodbye())
+
+    def goodbye(self) -> bytes:
+        """Return the end of TLS, to be sent with `send_cipher`."""
         with suppress(ssl.SSLWantReadError):
             self.tls.unwrap()
-        natively(self._sock.sendall, self._cipher_out.read())
+        return self._cipher_out.read()
 
     def abort(self) -> None:
         """Reset the connection."""
@@ -257,9 +288,10 @@ class RawServer:
     """Listens on loopback; connections wait in the kernel until the test accepts them."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
-        self._context = context
+        self.context = context
         self._peers: list[Peer] = []
         self._sock = _socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 * 1024)  # a slow reader shows sooner
         self._sock.bind(("127.0.0.1", 0))
         self._sock.listen(16)
         self._sock.settimeout(PATIENCE)
@@ -269,8 +301,8 @@ class RawServer:
     def accept(self) -> H2Peer:
         """Return the next connection, with TLS established where that is spoken."""
         peer = self.accept_tcp()
-        if self._context is not None:
-            peer.start_tls(self._context)
+        if self.context is not None:
+            peer.start_tls(self.context)
         return peer
 
     def accept_tcp(self) -> H2Peer:
