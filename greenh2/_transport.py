@@ -114,11 +114,15 @@ class HTTPTransport(BaseTransport):
             exc.request = request
             raise
 
-    def _exchange(self, request: Request, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None) -> Response:
+    def _exchange(
+        self, request: Request, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None
+    ) -> Response:
         started = holder.since
         pool = self._pool()
         exchange = pool.acquire(route, deadline, holder, trace)
-        while not exchange.connection.admits():  # it ended, or allows fewer streams, since the place was given
+        while (
+            not exchange.connection.admits()
+        ):  # it ended, or allows fewer streams, since the place was given
             exchange.close()
             exchange = pool.acquire(route, deadline, holder, trace)
         try:

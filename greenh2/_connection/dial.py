@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Literal
@@ -12,6 +11,7 @@ from greenh2._errors import ConnectError
 from greenh2._models.route import Route
 from greenh2._models.trace import Trace
 from greenh2._net import tcp, tls
+from greenh2._net.bell import Leash
 from greenh2._net.channel import Channel
 from greenh2._net.clock import Clock
 from greenh2._net.dns import Resolver, resolve
@@ -27,7 +27,7 @@ Http2Choice = bool | Literal["prior-knowledge"]
 class Dialer:
     """How connections are made; called with a route, the seconds that are left, and who listens.  Switches greenlets.
 
-    Raises ConnectTimeout, ConnectError.  A kill or a gevent.Timeout from outside passes through; then, as after any
+    Raises ConnectTimeout, ConnectError, and what the leash is called off with.  A kill or a gevent.Timeout from outside passes through; then, as after any
     error, no descriptor stays open.
     """
 
@@ -47,25 +47,28 @@ class Dialer:
             return False
         return None
 
-    def __call__(self, route: Route, seconds: float | None, trace: Trace | None) -> Connection:
+    def __call__(
+        self, route: Route, seconds: float | None, trace: Trace | None, leash: Leash | None = None
+    ) -> Connection:
         started = monotonic()
         peer = route.origin
         if trace is not None:
             trace("connection.dial", origin=peer)
-        channel = Channel(tcp.connect(route.host, route.port, peer, seconds, resolver=self.resolver), peer)
+        sock = tcp.connect(route.host, route.port, peer, seconds, resolver=self.resolver, leash=leash)
+        channel = Channel(sock, peer)
         try:
             if route.secure:
                 left = None if seconds is None else seconds - (monotonic() - started)
                 hostname = route.server_hostname or route.host
                 settings = replace(self.tls, alpn=("http/1.1",)) if route.http1_only else self.tls
-                tls.handshake(channel, settings.context(), hostname, peer, left)
+                tls.handshake(channel, settings.context(), hostname, peer, left, leash)
             protocol = self._protocol(route, channel)
             connection = Connection(channel, protocol, route, self.clock)
             connection.start()
             if connection.closed:
                 raise ConnectError(f"{peer} ended the connection at once: {connection.ended_by}")
             if trace is not None:
-                took = f"{monotonic() - started:.4f}s"
+                took = monotonic() - started
                 trace("connection.connected", connection=connection.number, protocol=protocol.name, took=took)
         except BaseException:
             channel.close()
@@ -82,6 +85,3 @@ class Dialer:
                 f"{route.origin} does not speak HTTP/2 (ALPN: {agreed}); http1=False forbids HTTP/1.1"
             )
         return Http1Protocol(route.origin)
-
-
-Dial = Callable[[Route, float | None, Trace | None], Connection]

@@ -62,3 +62,25 @@ class Bell:
             self._waiter = None
             timer.stop()
             timer.close()
+
+
+class Leash:
+    """The waits of one job at one bell, which somebody else may end by calling the job off."""
+
+    __slots__ = ("_error", "bell")
+
+    def __init__(self) -> None:
+        self.bell = Bell()
+        self._error: Exception | None = None
+
+    def call_off(self, error: Exception) -> None:
+        """Let the present wait, or the next one, raise this error.  Never switches greenlets."""
+        self._error = error
+        self.bell.ring()
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait as the bell does.  Switches greenlets.  Raises the error if the job was called off."""
+        rung = self.bell.wait(seconds) if self._error is None else True
+        if self._error is not None:
+            raise self._error
+        return rung

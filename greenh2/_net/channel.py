@@ -19,7 +19,7 @@ from typing import Protocol
 from gevent import get_hub
 
 from greenh2._errors import ReadError, ServerDisconnected
-from greenh2._net.bell import Bell
+from greenh2._net.bell import Leash
 
 _READ, _WRITE = 1, 2
 
@@ -181,12 +181,15 @@ class Channel:
             self._watching = False
             self._reader.stop()
 
-    def wait_readable(self, seconds: float | None) -> bool:
-        """Wait until something may be read; False when the time is over.  Switches greenlets."""
-        bell = Bell()
-        self.watch(bell.ring)
+    def wait_readable(self, seconds: float | None, leash: Leash | None = None) -> bool:
+        """Wait until something may be read; False when the time is over.  Switches greenlets.
+
+        Raises what the leash is called off with.
+        """
+        leash = leash or Leash()
+        self.watch(leash.bell.ring)
         try:
-            return bell.wait(seconds)
+            return leash.wait(seconds)
         finally:
             self.unwatch()
 

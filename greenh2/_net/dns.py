@@ -16,21 +16,26 @@ Address = tuple[int, _SocketAddress]
 Resolver = Callable[[str, int], list[Address]]
 
 
+def literal(host: str, port: int) -> list[Address]:
+    """Return the address that the host is written as, in a list, or an empty one when it is a name."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return []
+    if isinstance(address, ipaddress.IPv4Address):
+        return [(socket.AF_INET, (host, port))]
+    return [] if address.scope_id else [(socket.AF_INET6, (host, port, 0, 0))]
+
+
 def resolve(host: str, port: int) -> list[Address]:
     """Return the (family, socket address) pairs of a host, as the system orders them.  May switch greenlets.
 
     An IP literal is answered at once, without a resolver.  Raises ConnectError when the name is not known.
     """
+    if found := literal(host, port):
+        return found
     try:
-        literal = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        pass
-    else:
-        if "%" not in host:
-            family = socket.AF_INET6 if literal.version == 6 else socket.AF_INET
-            return [(family, (host, port, 0, 0) if literal.version == 6 else (host, port))]
-    try:
-        found = gevent.socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        answers = gevent.socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
         raise ConnectError(f"the name {host!r} could not be resolved: {exc}") from exc
-    return [(family, cast("_SocketAddress", address)) for family, _, _, _, address in dict.fromkeys(found)]
+    return [(family, cast("_SocketAddress", address)) for family, _, _, _, address in dict.fromkeys(answers)]

@@ -11,9 +11,9 @@ import gevent
 from gevent.monkey import get_original
 
 from greenh2._errors import ConnectError, ConnectTimeout
-from greenh2._net.bell import LONGEST, Bell
+from greenh2._net.bell import Leash
 from greenh2._net.channel import Watcher
-from greenh2._net.dns import Address, Resolver
+from greenh2._net.dns import Address, Resolver, literal
 
 _StandardSocket: type[socket.socket] = get_original("socket", "socket")
 #: RFC 8305 section 5: the recommended Connection Attempt Delay (seconds).
@@ -34,36 +34,62 @@ class PlainSocket(_StandardSocket):  # type: ignore[valid-type,misc] # the class
             self.close()
 
 
-def connect(host: str, port: int, peer: str, seconds: float | None, *, resolver: Resolver) -> socket.socket:
+def connect(
+    host: str,
+    port: int,
+    peer: str,
+    seconds: float | None,
+    *,
+    resolver: Resolver,
+    leash: Leash | None = None,
+) -> socket.socket:
     """Return a connected socket to the first address that answers.  Switches greenlets.
 
-    The name lookup and all addresses share the seconds.  Raises ConnectTimeout or ConnectError.  A kill or a
-    gevent.Timeout from outside passes through and leaves no descriptor behind.
+    The name lookup and all addresses share the seconds.  Raises ConnectTimeout or ConnectError, and what the leash
+    is called off with.  A kill or a gevent.Timeout from outside passes through and leaves no descriptor behind.
     """
+    leash = leash or Leash()
     end = None if seconds is None else monotonic() + seconds
-    addresses = _resolve(host, port, peer, seconds, resolver)
-    return _Race(addresses, peer, seconds, end).run()
+    addresses = literal(host, port) or _resolve(host, port, peer, seconds, resolver, leash)
+    return _Race(addresses, peer, seconds, end, leash).run()
 
 
-def _resolve(host: str, port: int, peer: str, seconds: float | None, resolver: Resolver) -> list[Address]:
-    with gevent.Timeout(None if seconds is None else min(seconds, LONGEST)) as timer:
+def _resolve(
+    host: str, port: int, peer: str, seconds: float | None, resolver: Resolver, leash: Leash
+) -> list[Address]:
+    """Ask the resolver in a greenlet of its own, which is left to itself when the time is over."""
+    found: list[Address] = []
+    failed: list[Exception] = []
+
+    def ask() -> None:
         try:
-            return resolver(host, port)
-        except gevent.Timeout as caught:
-            if caught is not timer:
-                raise
-            raise ConnectTimeout(f"the name of {peer} was not resolved within {seconds:.3g} s") from None
+            found.extend(resolver(host, port))
+        except Exception as exc:
+            failed.append(exc)
+        leash.bell.ring()
+
+    asking = gevent.spawn(ask)
+    try:
+        if not leash.wait(seconds) and not asking.ready():
+            raise ConnectTimeout(f"the name of {peer} was not resolved within {seconds:.3g} s")
+    finally:
+        asking.kill(block=False)
+    if failed:
+        raise failed[0]
+    return found
 
 
 class _Race:
     """Attempts in flight, one socket and one watcher each; the first that connects wins, the rest are closed."""
 
-    def __init__(self, addresses: list[Address], peer: str, seconds: float | None, end: float | None) -> None:
+    def __init__(
+        self, addresses: list[Address], peer: str, seconds: float | None, end: float | None, leash: Leash
+    ) -> None:
         self._waiting = _interleaved(addresses)
         self._peer = peer
         self._seconds = seconds
         self._end = end
-        self._bell = Bell()
+        self._leash = leash
         self._attempts: dict[socket.socket, tuple[Watcher, Address]] = {}
         self._failures: list[str] = []
         self._failed = False
@@ -98,7 +124,7 @@ class _Race:
                 raise OSError(code, os.strerror(code))
             watcher = gevent.get_hub().loop.io(sock.fileno(), 2)
             self._attempts[sock] = (watcher, address)
-            watcher.start(self._bell.ring)
+            watcher.start(self._leash.bell.ring)
         except OSError as exc:
             self._fail(target[0], str(exc))
             sock.close()
@@ -120,7 +146,7 @@ class _Race:
             if self._waiting and (self._failed or now >= turn):
                 return None
             bounds = [end - now for end in (self._end, turn if self._waiting else None) if end is not None]
-            self._bell.wait(min(bounds) if bounds else None)
+            self._leash.wait(min(bounds) if bounds else None)
             for sock in list(self._attempts):
                 if self._connected(sock):
                     self._forget(sock)

@@ -17,6 +17,7 @@ import certifi
 from gevent.ssl import SSLContext
 
 from greenh2._errors import ConnectError, ConnectTimeout, ReadError
+from greenh2._net.bell import Leash
 from greenh2._net.channel import Channel
 
 #: What ``cert=`` takes: a file with certificate and key, or (certificate, key), or (certificate, key, password).
@@ -128,18 +129,24 @@ def _show(context: ssl.SSLContext, certificate: str, key: str | None = None, pas
 
 
 def handshake(
-    channel: Channel, context: ssl.SSLContext, hostname: str, peer: str, seconds: float | None
+    channel: Channel,
+    context: ssl.SSLContext,
+    hostname: str,
+    peer: str,
+    seconds: float | None,
+    leash: Leash | None = None,
 ) -> None:
     """Speak TLS on a fresh channel within so many seconds.  Switches greenlets.
 
-    Raises ConnectTimeout or ConnectError; the channel is left for the caller to close.
+    Raises ConnectTimeout or ConnectError, and what the leash is called off with; the channel is left for the caller
+    to close.
     """
     end = None if seconds is None else monotonic() + seconds
     try:
         channel.start_tls(context, hostname)
         while not channel.handshake():
             left = None if end is None else end - monotonic()
-            if not channel.wait_readable(left):
+            if not channel.wait_readable(left, leash):
                 raise ConnectTimeout(f"TLS with {peer} was not established within {seconds:.3g} s")
     except ssl.SSLCertVerificationError as exc:
         hint = "; pass verify=<CA file> if its CA is your own" if exc.verify_code in _UNKNOWN_ISSUER else ""

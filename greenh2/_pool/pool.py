@@ -23,6 +23,7 @@ from greenh2._models.config import Limits
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline
 from greenh2._models.trace import Trace
+from greenh2._net.bell import Leash
 from greenh2._pool import reaper, report
 from greenh2._pool.lane import Lane, Reuse
 from greenh2._pool.relief import NEEDED, Relief
@@ -49,6 +50,7 @@ class Pool:
         self._resting: dict[Connection, None] = {}
         self._max_idle = limits.max_keepalive_connections
         self._relief = Relief(self, limits.fairness_delay)
+        self._leashes: dict[Leash, None] = {}
         self._reaper: reaper.Reaper | None = None
 
     # -- facts -----------------------------------------------------------------------------------------------
@@ -139,8 +141,10 @@ class Pool:
 
     def _dial(self, waiter: Waiter, trace: Trace | None) -> Exchange:
         lane = waiter.lane
+        leash = Leash()
+        self._leashes[leash] = None
         try:
-            connection = self._dialer(lane.route, waiter.left("connect"), trace)
+            connection = self._dialer(lane.route, waiter.left("connect"), trace, leash)
         except BaseException as exc:
             if isinstance(exc, TransportError) and not isinstance(exc, TimeoutException) and lane.shares_dial:
                 self._fail_waiters(lane, exc)
@@ -149,6 +153,8 @@ class Pool:
             if isinstance(exc, TimeoutException) and waiter.deadline.exceeded():
                 raise waiter.deadline.error("connect", str(exc)) from exc
             raise
+        finally:
+            del self._leashes[leash]
         lane.dials -= 1
         lane.multiplexed = connection.protocol.multiplexed
         lane.add(connection)
@@ -344,10 +350,16 @@ class Pool:
         if self._reaper is not None:
             self._reaper.kill(block=False)
             self._reaper = None
+        for leash in tuple(self._leashes):
+            leash.call_off(CloseError("the client was closed while a connection was being made"))
         for lane in self.lanes:
-            self._fail_waiters(lane, CloseError("the client was closed while the request waited for a connection"))
+            self._fail_waiters(
+                lane, CloseError("the client was closed while the request waited for a connection")
+            )
         for connection in tuple(self.connections):
-            connection.close("the client was closed", CloseError("the client was closed while a request was open"))
+            connection.close(
+                "the client was closed", CloseError("the client was closed while a request was open")
+            )
 
     def retire(self) -> None:
         """Keep nothing idle from now on: what a Client does that nobody refers to any more."""

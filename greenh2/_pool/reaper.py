@@ -53,7 +53,12 @@ def _sweep(pool: Pool, pid: int) -> float | None:
         if connection.closed or connection.streams:
             continue
         if (reason := pool.spent(connection)) is not None and not connection.closed:
-            log("connection.reaped", connection=connection.number, origin=connection.route.origin, reason=reason)
+            log(
+                "connection.reaped",
+                connection=connection.number,
+                origin=connection.route.origin,
+                reason=reason,
+            )
             connection.close(reason)
         elif not connection.closed:
             pool.update(connection)  # what it has just said may have changed its room

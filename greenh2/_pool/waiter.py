@@ -16,6 +16,7 @@ from greenh2._models.timeouts import Deadline
 from greenh2._net.bell import Bell
 from greenh2._pool.lane import Lane
 
+
 class Place:
     """The right to dial one connection: a permit of the pool's semaphore, and a dial noted in the lane."""
 
@@ -75,7 +76,10 @@ class Waiter:
     def left(self, phase: str) -> float | None:
         """Return the seconds left of a phase, within the total; None without bound."""
         seconds: float | None = getattr(self.deadline.timeout, phase)
-        bounds = [self.deadline.remaining(), None if seconds is None else max(0.0, seconds - self.spent[phase])]
+        bounds = [
+            self.deadline.remaining(),
+            None if seconds is None else max(0.0, seconds - self.spent[phase]),
+        ]
         return min((bound for bound in bounds if bound is not None), default=None)
 
     def wait(self) -> bool:

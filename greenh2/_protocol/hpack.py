@@ -81,7 +81,7 @@ class WatchedTable(HeaderTable):
     def maxsize(self, value: int) -> None:
         self.changes += 1
         self.needed = True
-        HeaderTable.maxsize.__set__(self, value)
+        HeaderTable.maxsize.__set__(self, value)  # type: ignore[attr-defined] # a property, which mypy takes for a function
 
 
 class BlockEncoder(BoundedEncoder):

@@ -12,7 +12,9 @@ from tests.support.clients import BOTH, MakeClient
 from tests.support.origins import OriginFactory
 
 
-def test_the_least_recently_used_idle_connection_makes_room(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_the_least_recently_used_idle_connection_makes_room(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     servers = [origin() for _ in range(3)]
     client = make_client(limits=2)
     for number in (0, 1, 0, 2):
@@ -128,7 +130,9 @@ def test_the_reaper_says_goodbye(origin: OriginFactory, make_client: MakeClient)
     assert stats.connections[0].goaway == 0
 
 
-def test_the_reaper_ends_with_the_last_idle_connection(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_the_reaper_ends_with_the_last_idle_connection(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server = origin()
     client = make_client(limits=greenh2.Limits(keepalive_expiry=None))
     client.get(server.url)

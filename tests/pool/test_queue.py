@@ -127,7 +127,9 @@ def test_no_pool_time_at_all_means_fail_at_once(origin: OriginFactory, make_clie
             client.get(other.url)
 
 
-def test_the_total_timeout_bounds_the_wait_for_a_place(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_the_total_timeout_bounds_the_wait_for_a_place(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server, other = origin(), origin()
     client = make_client(limits=1)
     with client.stream("GET", f"{server.url}/drip/20/0.1"):
@@ -135,7 +137,9 @@ def test_the_total_timeout_bounds_the_wait_for_a_place(origin: OriginFactory, ma
             client.get(other.url, timeout=greenh2.Timeout(5.0, total=0.2))
 
 
-def test_a_pool_timeout_names_limits_holders_and_waiters(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_a_pool_timeout_names_limits_holders_and_waiters(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server, other = origin(), origin()
     client = make_client(limits=1, timeout=greenh2.Timeout(10.0, pool=0.3))
     holders = [gevent.spawn(client.get, f"{server.url}/stall?secret=no") for _ in range(2)]
@@ -189,7 +193,9 @@ def test_dump_tells_the_same_at_any_time(origin: OriginFactory, make_client: Mak
 def test_an_origin_may_be_bounded_by_itself(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin(alpn=("http/1.1",))
     client = make_client(limits=greenh2.Limits(max_connections=10, max_connections_per_origin=2))
-    gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/0.02") for _ in range(12)], raise_error=True)
+    gevent.joinall(
+        [gevent.spawn(client.get, f"{server.url}/sleep/0.02") for _ in range(12)], raise_error=True
+    )
     assert len(server.stats().connections) == 2
 
 
@@ -214,7 +220,9 @@ def test_an_absent_limit_of_streams_is_no_limit(origin: OriginFactory, make_clie
     server = origin(max_concurrent_streams=None)
     client = make_client()
     started = time.monotonic()
-    gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/0.2") for _ in range(150)], raise_error=True)
+    gevent.joinall(
+        [gevent.spawn(client.get, f"{server.url}/sleep/0.2") for _ in range(150)], raise_error=True
+    )
     assert time.monotonic() - started < 2.0
     assert len(server.stats().connections) == 1
 
@@ -236,7 +244,9 @@ def test_a_limit_of_zero_streams_is_waited_for_and_a_raised_one_wakes_the_waiter
     assert len(server.stats().connections) == 1
 
 
-def test_a_waiter_killed_in_the_queue_takes_nothing_with_it(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_a_waiter_killed_in_the_queue_takes_nothing_with_it(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server = origin(max_concurrent_streams=1)
     client = make_client(limits=1)
     first = gevent.spawn(client.get, f"{server.url}/sleep/0.2")
@@ -262,3 +272,12 @@ def test_a_connection_told_to_drain_goes_on_when_its_place_is_no_longer_wanted(
     assert time.monotonic() - started < 0.25
     long.get()
     assert len(server.stats().connections) == 1
+
+
+def test_closing_the_client_ends_a_dial_that_leads_nowhere(make_client: MakeClient, mute_port: int) -> None:
+    client = make_client(timeout=None)
+    jobs = [gevent.spawn(client.get, f"https://127.0.0.1:{mute_port}/") for _ in range(3)]
+    gevent.sleep(0.05)
+    client.close()
+    gevent.joinall(jobs, timeout=1)
+    assert [type(job.exception) for job in jobs] == [greenh2.CloseError] * 3

@@ -9,6 +9,7 @@ import greenh2
 from tests.support.clients import BOTH, MakeClient
 from tests.support.origins import OriginFactory
 
+
 @BOTH
 @pytest.mark.parametrize("expiry", [5.0, None])
 def test_a_redirect_to_another_origin_gets_through_a_pool_of_one(
@@ -62,11 +63,15 @@ def test_an_origin_kept_busy_without_a_gap_does_not_starve_another(
 def test_a_hundred_first_requests_make_one_connection(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin(handshake_delay=0.05)
     client = make_client()
-    gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/0.05") for _ in range(100)], raise_error=True)
+    gevent.joinall(
+        [gevent.spawn(client.get, f"{server.url}/sleep/0.05") for _ in range(100)], raise_error=True
+    )
     assert len(server.stats().connections) == 1
 
 
-def test_when_alpn_says_http_1_1_the_rest_dial_at_once(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_when_alpn_says_http_1_1_the_rest_dial_at_once(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server = origin(alpn=("http/1.1",))
     client = make_client()
     started = time.monotonic()
@@ -130,7 +135,10 @@ def test_greenlets_that_wait_for_each_other_for_ever_are_told_so(
             return False
         return True
 
-    assert sorted(job.get() for job in [gevent.spawn(hold_and_ask, number) for number in range(2)]) == [False, True]
+    assert sorted(job.get() for job in [gevent.spawn(hold_and_ask, number) for number in range(2)]) == [
+        False,
+        True,
+    ]
 
 
 @BOTH
@@ -170,23 +178,28 @@ def test_many_kills_on_one_connection_leave_it_in_use(origin: OriginFactory, mak
     assert len(stats.resets) == 100
 
 
-def test_responses_left_unread_do_not_stall_their_siblings(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_responses_left_unread_do_not_stall_their_siblings(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server = origin()
     client = make_client(limits=1)
     for _ in range(30):
         with client.stream("GET", f"{server.url}/bytes/1000000") as response:
             next(response.iter_raw())
-    held = [client.send(client.build_request("GET", f"{server.url}/bytes/3000000"), stream=True) for _ in range(12)]
+    held = [
+        client.send(client.build_request("GET", f"{server.url}/bytes/3000000"), stream=True)
+        for _ in range(12)
+    ]
     assert len(client.get(f"{server.url}/bytes/3000000").content) == 3000000
     for response in held:
         assert len(response.read()) == 3000000
 
 
-def test_the_pool_timeout_covers_the_wait_for_a_stream(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_the_pool_timeout_covers_the_wait_for_a_stream(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server = origin(max_concurrent_streams=1)
-    client = make_client(
-        limits=1, timeout=greenh2.Timeout(None, pool=0.3, connect=5.0)
-    )
+    client = make_client(limits=1, timeout=greenh2.Timeout(None, pool=0.3, connect=5.0))
     client.get(server.url)
     holder = gevent.spawn(client.get, f"{server.url}/stall")
     gevent.sleep(0.05)
@@ -231,7 +244,9 @@ def test_gevent_wait_returns_with_idle_connections(origin: OriginFactory, make_c
     assert time.monotonic() - started < 1.0
 
 
-def test_closing_the_client_wakes_everybody_with_an_error(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_closing_the_client_wakes_everybody_with_an_error(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server = origin(max_concurrent_streams=2)
     client = make_client(limits=1, timeout=None)
     client.get(server.url)
@@ -255,7 +270,9 @@ def test_a_large_upload_arrives_whole(
     assert client.post(f"{server.url}/echo", content=pieces).content == body
 
 
-def test_the_limit_of_streams_opens_a_second_connection(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_the_limit_of_streams_opens_a_second_connection(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server = origin(max_concurrent_streams=10)
     client = make_client(limits=3)
     gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/0.2") for _ in range(60)], raise_error=True)

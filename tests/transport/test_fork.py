@@ -109,7 +109,9 @@ def test_a_response_that_the_parent_streams_may_be_closed_in_the_child(
         assert len(response.read()) == 5_000_000
 
 
-def test_places_taken_in_the_parent_are_free_in_the_child(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_places_taken_in_the_parent_are_free_in_the_child(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server = origin()
     client = make_client(limits=1)
     with client.stream("GET", f"{server.url}/bytes/5000000") as response:
@@ -122,7 +124,9 @@ def test_places_taken_in_the_parent_are_free_in_the_child(origin: OriginFactory,
         assert len(response.read()) == 5_000_000
 
 
-def test_a_client_closed_in_the_child_is_open_in_the_parent(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_a_client_closed_in_the_child_is_open_in_the_parent(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server = origin()
     client = make_client()
     client.get(server.url)

@@ -48,7 +48,9 @@ def test_a_header_that_would_split_the_request_is_refused_and_the_connection_liv
         ("/relative", greenh2.UnsupportedProtocol),
     ],
 )
-def test_an_url_that_leads_nowhere_is_refused(make_client: MakeClient, url: str, error: type[Exception]) -> None:
+def test_an_url_that_leads_nowhere_is_refused(
+    make_client: MakeClient, url: str, error: type[Exception]
+) -> None:
     client = make_client()
     with pytest.raises(error):
         client.get(url)
@@ -98,7 +100,9 @@ def test_a_rolling_server_loses_no_request(
     assert len(server.stats().connections) >= 320 // 7 // 4
 
 
-def test_http_1_1_is_used_where_the_server_requires_it(origin: OriginFactory, make_client: MakeClient) -> None:
+def test_http_1_1_is_used_where_the_server_requires_it(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
     server = origin(alpn=("h2", "http/1.1"))
     client = make_client()
     with pytest.raises(greenh2.ServerDisconnected):  # over HTTP/1.1 this path hangs up

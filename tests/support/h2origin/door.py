@@ -27,6 +27,7 @@ class Wire(Protocol):
 
     def settings(self, values: Mapping[str, int]) -> None: ...
 
+
 LINGER = 0.1
 """How long the client may take to close after us (seconds)."""
 
