@@ -250,6 +250,7 @@ class ExchangeBody:
             f"a response to {self._request.method} {self._request.url.redacted} was dropped without being read or "
             "closed: use 'with client.stream(...)'",
             ResourceWarning,
+            stacklevel=2,
             source=self,
         )
 

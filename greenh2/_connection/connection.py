@@ -218,6 +218,10 @@ class Connection:
         if self._by_stream and self.protocol.wants_data:
             self.channel.watch(self._on_readable)
 
+    def catch_up(self) -> None:
+        """Take what has arrived while somebody held up the loop, before it is called late."""
+        self._pump()
+
     def leave(self, exchange: Exchange) -> None:
         """End an exchange early, at whatever point it is; its place is free when this returns."""
         if exchange not in self._exchanges:
@@ -341,7 +345,7 @@ class Connection:
                 case WindowOpened():
                     self._ring_uploads(event.stream_id)
                 case CapacityChanged():
-                    self._settle()  # at once: who waited for this connection is served before others may claim its place
+                    self._settle()  # at once: who waited for this connection comes before who wants its place
                 case ConnectionFailed():
                     self._die(event.error, str(event.error))
                     return

@@ -27,8 +27,8 @@ Http2Choice = bool | Literal["prior-knowledge"]
 class Dialer:
     """How connections are made; called with a route, the seconds that are left, and who listens.  Switches greenlets.
 
-    Raises ConnectTimeout, ConnectError, and what the leash is called off with.  A kill or a gevent.Timeout from outside passes through; then, as after any
-    error, no descriptor stays open.
+    Raises ConnectTimeout, ConnectError, and what the leash is called off with.  A kill or a gevent.Timeout from
+    outside passes through; then, as after any error, no descriptor stays open.
     """
 
     tls: tls.TlsSettings

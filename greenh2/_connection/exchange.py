@@ -161,9 +161,12 @@ class Exchange:
             phase: Phase = "read" if self._chunks is None and not self._delayed else "write"
             held_up = self._chunks is not None and self._connection.congested
             left = _left(deadline, phase, since)
-            if left is not None and left <= 0:
+            if left is None or left > 0:
+                self._bell.wait(left)
+                continue
+            self._connection.catch_up()
+            if not self._has_news():
                 raise deadline.error(phase, self._stalled(phase, monotonic() - since))
-            self._bell.wait(left)
 
     def _has_news(self) -> bool:
         if self._inbox or self._complete or self._error is not None or self._closed:

@@ -159,7 +159,7 @@ class Pool:
         lane.multiplexed = connection.protocol.multiplexed
         lane.add(connection)
         if self.limits.max_connection_age is not None:
-            connection.max_age = self.limits.max_connection_age * random.uniform(1 - AGE_JITTER, 1)
+            connection.max_age = self.limits.max_connection_age * random.uniform(1 - AGE_JITTER, 1)  # noqa: S311 # guards no secret
         connection.on_change = self.update
         exchange = connection.open()
         if self.closed:

@@ -73,8 +73,8 @@ def _exchange(exchange: Exchange) -> str:
         state = "reading the body"
     else:
         state = "the body is not being read"
-    greenlet = holder.greenlet
-    return f"{holder.label}: for {held:.3f} s, {state}, by {greenlet if greenlet is not None else 'a greenlet that is gone'}"
+    greenlet = holder.greenlet or "a greenlet that is gone"
+    return f"{holder.label}: for {held:.3f} s, {state}, by {greenlet}"
 
 
 def _hint(pool: Pool, waiter: Waiter) -> str:

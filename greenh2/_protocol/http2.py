@@ -299,10 +299,9 @@ class Http2Protocol:
 
         h2 sends a RST_STREAM for each.  RFC 9113 section 5.1 wants such frames ignored, and servers count resets.
         """
-        self._out += self._h2.data_to_send()
         self._h2.receive_data(raw)
-        answer = self._h2.data_to_send()
-        self._out += answer.removesuffix(frame_bytes(FrameType.RST_STREAM, 0, stream_id, _STREAM_CLOSED))
+        queued = self._h2.data_to_send()
+        self._out += queued.removesuffix(frame_bytes(FrameType.RST_STREAM, 0, stream_id, _STREAM_CLOSED))
 
     def _credit_connection(self, cost: int) -> None:
         # A quarter at a time: h2 keeps up to a half to itself, of what was dropped.

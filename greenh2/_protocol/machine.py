@@ -26,7 +26,7 @@ class Machine(H2Connection):
 
     @property
     def open_outbound_streams(self) -> int:
-        """Nothing that h2 should bound: the owner counts.  Asked for each new stream; now and then old ones are let go."""
+        """Nothing that h2 should bound: the owner counts.  Asked for each new stream, it drops old ones at times."""
         self._opened += 1
         if self._opened % CLEAN_UP_EVERY == 0:
             self._open_streams(1)

@@ -81,6 +81,13 @@ def test_as_many_pings_as_one_likes_may_come_between_useful_frames() -> None:
         script.say(data(stream_id, b"x"))
 
 
+def test_as_many_pings_as_one_likes_may_come_between_heads() -> None:
+    script = Script()
+    for stream_id in [script.open() for _ in range(3)]:
+        assert script.say(PingFrame(0, b"12345678").serialize() * (MAX_CHATTER - 10)) == []
+        script.say(script.ok(stream_id))
+
+
 def test_as_many_pings_as_one_likes_may_come_during_an_upload() -> None:
     script = Script()
     stream_id = script.open(POST, end=False)

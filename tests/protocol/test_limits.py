@@ -47,6 +47,10 @@ def test_a_connection_that_is_over_is_not_in_greeting() -> None:
     assert not client.greeting
 
 
+def test_several_streams_may_share_a_connection() -> None:
+    assert Http2Protocol("https://example.org").multiplexed
+
+
 def test_settings_without_a_limit_set_none() -> None:
     assert Talk().client.streams_allowed == inf
 

@@ -32,7 +32,7 @@ def test_the_trace_hook_gets_every_step_in_the_greenlet_of_the_request(
         "response.closed",
     ]
     assert {greenlet for _, _, greenlet in seen} == {gevent.getcurrent()}
-    facts = dict((event, facts) for event, facts, _ in seen)
+    facts = {event: facts for event, facts, _ in seen}
     assert facts["connection.connected"]["protocol"] == client.get(server.url).http_version
     assert facts["pool.acquired"]["reused"] is False
     assert facts["response.head"]["status"] == 200
