@@ -169,7 +169,6 @@ class Connection:
         """Close the descriptor without a word: for the copy of a connection in a forked child."""
         self._exchanges.clear()
         self._by_stream.clear()
-        self._departing.clear()
         self.channel.abandon()
 
     # -- for the exchanges -----------------------------------------------------------------------------------
@@ -252,8 +251,7 @@ class Connection:
         self._flush_due = False
         if self.channel.closed or os.getpid() != self._pid:
             return
-        out = self.protocol.outgoing()
-        if out:
+        if out := self.protocol.outgoing():
             self.channel.write(out)
         departing, self._departing = self._departing, {}
         uploads, self._queued = self._queued, 0
@@ -378,16 +376,12 @@ class Connection:
 
     def _die(self, error: TransportError, reason: str) -> None:
         """Close at once; every open exchange gets an error of its own."""
-        if self.closed:
-            return
         self.ended_by = error
         if out := self.protocol.outgoing():  # GOAWAY, where the protocol had a reason to give
             self.channel.write(out)
         self.channel.close()
-        exchanges = list(self._exchanges)
-        self._exchanges.clear()
+        exchanges, self._exchanges = self._exchanges, {}
         self._by_stream.clear()
-        self._departing.clear()
         for exchange in exchanges:
             exchange.fail(_own_copy(error, exchange))
         if logger.isEnabledFor(logging.DEBUG):

@@ -257,8 +257,7 @@ class Exchange:
         self._bell.ring()
 
     def fail(self, error: TransportError) -> None:
-        if not self._complete:
-            self._error = error
+        self._error = error
         self._bell.ring()
 
     def depart(self, position: int, *, delayed: bool) -> None:

@@ -96,9 +96,8 @@ class _Race:
 
     def run(self) -> socket.socket:
         try:
-            while self._waiting or self._attempts:
-                if self._waiting:
-                    self._start(self._waiting.pop(0))
+            while self._waiting:
+                self._start(self._waiting.pop(0))
                 if (winner := self._await()) is not None:
                     return winner
             reasons = "; ".join(self._failures) or "its name has no address"
@@ -137,7 +136,7 @@ class _Race:
         self._failed = True
 
     def _await(self) -> socket.socket | None:
-        """Wait for an answer or for the next attempt's turn, which a failure brings on; return the winner if any."""
+        """Wait for a winner, the next one's turn (a failure brings it on), or until none is left."""
         turn = monotonic() + ATTEMPT_DELAY
         while self._attempts:
             now = monotonic()

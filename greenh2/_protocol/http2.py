@@ -363,8 +363,9 @@ class Http2Protocol:
         self._h2.reset_stream(stream_id, code)
 
     def _reset_by_peer(self, stream_id: int, code: int, remote: bool, events: list[Event]) -> None:
-        stream = self._streams.pop(stream_id, None)
-        if stream is None or stream.remote_done:  # RFC 9113 section 8.1: a whole answer outlives its stream
+        if self._streams.pop(
+            stream_id
+        ).remote_done:  # RFC 9113 section 8.1: a whole answer outlives its stream
             return
         what = "reset" if remote else "broke the rules of"
         error = RemoteProtocolError(

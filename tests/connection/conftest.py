@@ -1,0 +1,105 @@
+"""Clients and connections in conversation with a server that the test plays itself."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import gevent
+import pytest
+
+import greenh2
+from greenh2._connection.connection import Connection
+from greenh2._connection.dial import Dialer
+from greenh2._models.route import Route
+from greenh2._models.timeouts import Deadline, Timeout
+from greenh2._net.tls import TlsSettings
+from greenh2._protocol.events import RequestHead
+from tests.support.clients import MakeClient, make_client
+from tests.support.rawserver import H2Peer, RawServer, RawServers, raw_server
+
+__all__ = ["make_client", "raw_server"]
+
+
+class Talk:
+    """A client and a server; requests run in greenlets of their own while the test plays the peer."""
+
+    def __init__(self, server: RawServer, client: greenh2.Client) -> None:
+        self.server = server
+        self.client = client
+
+    @cached_property
+    def peer(self) -> H2Peer:
+        """The first connection; over HTTP/2 the greetings have been exchanged."""
+        return self.accept()
+
+    def accept(self) -> H2Peer:
+        """Take the next connection."""
+        peer = self.server.accept()
+        if peer.tls.selected_alpn_protocol() == "h2":
+            peer.greet()
+        return peer
+
+    def request(
+        self, method: str = "GET", path: str = "/", **options: Any
+    ) -> "gevent.Greenlet[..., greenh2.Response]":
+        """Start a request whose response is read."""
+        return gevent.spawn(self.client.request, method, self.server.url + path, **options)
+
+    def stream(
+        self, method: str = "GET", path: str = "/", **options: Any
+    ) -> "gevent.Greenlet[..., greenh2.Response]":
+        """Start a request whose response is not read yet."""
+        request = self.client.build_request(method, self.server.url + path, **options)
+        return gevent.spawn(self.client.send, request, stream=True)
+
+
+Converse = Callable[..., Talk]
+
+
+@pytest.fixture
+def talk(raw_server: RawServers, make_client: MakeClient) -> Converse:
+    """Opens a conversation: ``talk("http1", timeout=1.0)``, over HTTP/2 unless it is told otherwise."""
+
+    def open_one(protocol: str = "h2", **options: Any) -> Talk:
+        server = raw_server(alpn=("h2",) if protocol == "h2" else ("http/1.1",))
+        return Talk(server, make_client(**options))
+
+    return open_one
+
+
+# -- connections without a client -----------------------------------------------------------------------------------
+
+Ends = tuple[Connection, H2Peer]
+HEAD = RequestHead(b"POST", b"http", b"localhost", b"/", [(b"Host", b"localhost")], True)
+UPLOAD = replace(HEAD, fields=[*HEAD.fields, (b"Transfer-Encoding", b"chunked")])
+
+
+def connect(raw_server: RawServers, http2: bool) -> Ends:
+    server = raw_server(tls=False)
+    dial = Dialer(TlsSettings(), http2="prior-knowledge" if http2 else False)
+    connection = dial(Route("http", "127.0.0.1", server.port), 5.0, None)
+    peer = server.accept()
+    if http2:
+        peer.greet()
+        while connection.greeting:
+            gevent.sleep(0.001)
+            connection.probe()
+    return connection, peer
+
+
+@pytest.fixture
+def h2(raw_server: RawServers) -> Ends:
+    """An HTTP/2 connection, greetings exchanged, and its peer."""
+    return connect(raw_server, http2=True)
+
+
+@pytest.fixture
+def http1(raw_server: RawServers) -> Ends:
+    """An HTTP/1.1 connection and its peer."""
+    return connect(raw_server, http2=False)
+
+
+def deadline() -> Deadline:
+    """Five seconds for everything, from now on."""
+    return Deadline(Timeout(5.0))

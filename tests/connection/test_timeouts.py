@@ -1,0 +1,222 @@
+"""Every wait of an exchange has its own time: nobody else shortens or stretches it, and slow is not stalled."""
+
+import time
+
+import gevent
+import pytest
+from h2.errors import ErrorCodes
+from hyperframe.frame import DataFrame, PingFrame
+
+import greenh2
+from tests.connection.conftest import Converse
+from tests.connection.test_upload import BOTH, HEAD_END, endless
+from tests.support.badnet import Pace, Relay
+from tests.support.clients import MakeClient
+from tests.support.origins import OriginFactory
+from tests.support.rawserver import data
+
+
+def short(**phases: float) -> greenh2.Timeout:
+    return greenh2.Timeout(10.0, **phases)
+
+
+@BOTH
+def test_a_peer_that_does_not_answer_is_a_read_timeout(talk: Converse, protocol: str) -> None:
+    it = talk(protocol, timeout=short(read=0.1))
+    job = it.request()
+    it.peer.expect_request() if protocol == "h2" else it.peer.read_until(HEAD_END)
+    with pytest.raises(greenh2.ReadTimeout, match=r"did not answer for 0\.1"):
+        job.get()
+
+
+def test_a_timed_out_stream_is_cancelled_and_its_connection_serves_on(talk: Converse) -> None:
+    it = talk(timeout=short(read=0.1))
+    job = it.request()
+    stream_id = it.peer.expect_request().stream_id
+    with pytest.raises(greenh2.ReadTimeout):
+        job.get()
+    it.peer.expect_reset(stream_id, ErrorCodes.CANCEL)
+    again = it.request()
+    it.peer.answer(it.peer.expect_request().stream_id)
+    assert again.get().status_code == 200
+
+
+def test_a_body_that_stalls_is_a_read_timeout(talk: Converse) -> None:
+    it = talk(timeout=short(read=0.1))
+    job = it.request()
+    stream_id = it.peer.expect_request().stream_id
+    it.peer.send(it.peer.head(stream_id), data(stream_id, b"a beginning"))
+    with pytest.raises(greenh2.ReadTimeout, match="sent nothing for 0"):
+        job.get()
+
+
+def test_the_reading_time_starts_anew_with_every_piece(talk: Converse) -> None:
+    it = talk(timeout=short(read=0.2))
+    job = it.request()
+    stream_id = it.peer.expect_request().stream_id
+    it.peer.send(it.peer.head(stream_id))
+    for _ in range(6):
+        gevent.sleep(0.06)
+        it.peer.send(data(stream_id, b"."))
+    it.peer.send(data(stream_id, b"", end=True))
+    assert job.get().text == "......"
+
+
+def test_frames_for_others_do_not_stretch_the_reading_time(talk: Converse) -> None:
+    it = talk(timeout=short(read=0.2))
+    waiting = it.request()
+    it.peer.expect_request()
+    other = it.request(timeout=10.0)
+    stream_id = it.peer.expect_request().stream_id
+    it.peer.send(it.peer.head(stream_id))
+    started = time.monotonic()
+    while not waiting.ready():
+        it.peer.send(data(stream_id, b"."), PingFrame(0, b"12345678"))
+        gevent.sleep(0.01)
+    assert 0.1 < time.monotonic() - started < 0.4
+    with pytest.raises(greenh2.ReadTimeout):
+        waiting.get()
+    it.peer.send(data(stream_id, b"", end=True))
+    assert set(other.get().text) == {"."}
+
+
+def test_empty_data_frames_do_not_stretch_the_reading_time(talk: Converse) -> None:
+    it = talk(timeout=short(read=0.2))
+    waiting = it.request()
+    stream_id = it.peer.expect_request().stream_id
+    it.peer.send(it.peer.head(stream_id))
+    started = time.monotonic()
+    while not waiting.ready() and time.monotonic() - started < 2.0:
+        it.peer.send(data(stream_id, b""))
+        gevent.sleep(0.02)
+    with pytest.raises(greenh2.ReadTimeout):
+        waiting.get(timeout=1.0)
+
+
+@BOTH
+def test_the_total_ends_an_answer_that_drips(talk: Converse, protocol: str) -> None:
+    it = talk(protocol, timeout=short(read=0.2, total=0.4))
+    job = it.request()
+    if protocol == "h2":
+        stream_id = it.peer.expect_request().stream_id
+        it.peer.send(it.peer.head(stream_id))
+        drip = data(stream_id, b".").serialize()
+    else:
+        it.peer.read_until(HEAD_END)
+        it.peer.send_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        drip = b"."
+    started = time.monotonic()
+    while not job.ready() and time.monotonic() - started < 2.0:
+        it.peer.send_bytes(drip) if not job.ready() else None
+        gevent.sleep(0.05)
+    with pytest.raises(greenh2.TotalTimeout):
+        job.get(timeout=1.0)
+
+
+def test_a_window_that_stays_shut_is_a_write_timeout(talk: Converse) -> None:
+    it = talk(timeout=short(write=0.1))
+    job = it.request("POST", content=b"x" * 100_000)
+    stream_id = it.peer.expect_request().stream_id
+    for _ in range(4):
+        it.peer.expect(DataFrame)
+    with pytest.raises(greenh2.WriteTimeout, match=r"took nothing of the request for 0\.1"):
+        job.get()
+    it.peer.expect_reset(stream_id, ErrorCodes.CANCEL)
+
+
+def test_uploads_of_others_do_not_stretch_the_writing_time_under_a_shut_window(talk: Converse) -> None:
+    it = talk(timeout=short(write=0.3))
+    stalled = it.request("POST", content=b"x" * 100_000)
+    first = it.peer.expect_request().stream_id
+    it.peer.open_window(0, 2**28)
+    other = it.request("POST", content=endless(), timeout=10.0)
+    second = it.peer.expect_request().stream_id
+    assert second != first
+    started = time.monotonic()
+    while not stalled.ready() and time.monotonic() - started < 2.0:
+        it.peer.open_window(second, 20_000)
+        gevent.sleep(0.01)
+    with pytest.raises(greenh2.WriteTimeout):
+        stalled.get(timeout=1.0)
+    other.kill()
+
+
+def test_a_slow_line_is_no_stall_while_the_body_is_sent(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    with Relay(server.port, to_server=Pace(portion=65536, pause=0.01)) as net:
+        client = make_client(timeout=short(write=0.25))
+        started = time.monotonic()
+        answer = client.post(f"https://localhost:{net.port}/", content=b"x" * 5_000_000)
+        assert time.monotonic() - started > 0.6
+        assert answer.status_code == 200
+
+
+@BOTH
+def test_a_kernel_that_takes_nothing_is_a_write_timeout(talk: Converse, protocol: str) -> None:
+    it = talk(protocol, timeout=short(write=0.2))
+    job = it.request("POST", content=b"x" * 30_000_000)
+    if protocol == "h2":
+        it.peer.open_window(it.peer.expect_request().stream_id, 2**28)
+    else:
+        it.peer.read_until(HEAD_END)
+    with pytest.raises(greenh2.WriteTimeout):
+        job.get()
+
+
+def test_the_total_ends_an_upload_that_crawls(talk: Converse) -> None:
+    it = talk("http1", timeout=short(write=1.0, total=0.4))
+    job = it.request("POST", content=endless())
+    it.peer.read_until(HEAD_END)
+    started = time.monotonic()
+    while not job.ready() and time.monotonic() - started < 2.0:
+        it.peer.read()
+        gevent.sleep(0.05)
+    with pytest.raises(greenh2.TotalTimeout):
+        job.get(timeout=1.0)
+
+
+def test_no_limit_at_all_waits(talk: Converse) -> None:
+    it = talk(timeout=None)
+    job = it.request()
+    stream_id = it.peer.expect_request().stream_id
+    gevent.sleep(0.05)
+    it.peer.answer(stream_id)
+    assert job.get().status_code == 200
+
+
+def test_a_timeout_from_outside_cancels_the_stream(talk: Converse) -> None:
+    it = talk()
+    outside = gevent.Timeout(0.1)
+
+    def bounded() -> None:
+        with outside:
+            it.client.get(it.server.url)
+
+    job = gevent.spawn(bounded)
+    stream_id = it.peer.expect_request().stream_id
+    with pytest.raises(gevent.Timeout) as caught:
+        job.get()
+    assert caught.value is outside
+    it.peer.expect_reset(stream_id, ErrorCodes.CANCEL)
+
+
+@pytest.mark.parametrize("stage", ["head", "body", "upload"])
+def test_a_kill_at_any_wait_cancels_the_stream_and_nothing_else(talk: Converse, stage: str) -> None:
+    it = talk()
+    sibling = it.request()
+    waiting = it.peer.expect_request().stream_id
+    killed = it.request("POST", content=endless() if stage == "upload" else b"short")
+    stream_id = it.peer.expect_request().stream_id
+    if stage == "body":
+        it.peer.send(it.peer.head(stream_id), data(stream_id, b"a beginning"))
+        it.peer.expect(DataFrame)
+    if stage == "upload":
+        for _ in range(4):
+            it.peer.expect(DataFrame)
+    gevent.sleep(0)
+    killed.kill()
+    it.peer.expect_reset(stream_id, ErrorCodes.CANCEL)
+    it.peer.answer(waiting, 200, b"undisturbed")
+    assert sibling.get().text == "undisturbed"

@@ -1,0 +1,76 @@
+"""Channels to a server that the test plays itself."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+
+from greenh2._net import tcp, tls
+from greenh2._net.channel import Channel
+from greenh2._net.dns import resolve
+from tests.support.certificates import Certificates
+from tests.support.processes import Child
+from tests.support.rawserver import H2Peer, RawServer, RawServers, raw_server
+
+OpenSsl = Callable[..., str]
+Pair = tuple[Channel, H2Peer]
+Dial = Callable[[RawServer], Channel]
+
+__all__ = ["raw_server"]
+
+
+@pytest.fixture
+def openssl(tmp_path: Path) -> OpenSsl:
+    """Runs the program `openssl` and returns what it prints."""
+    log = tmp_path / "openssl.log"
+
+    def run(*arguments: str) -> str:
+        log.unlink(missing_ok=True)
+        child = Child(["/usr/bin/openssl", *arguments], log)
+        while not child.has_ended():
+            gevent.sleep(0.001)
+        return log.read_text()
+
+    return run
+
+
+@pytest.fixture
+def dial() -> Iterator[Dial]:
+    """Connects to a server, without TLS; what it made is closed after the test."""
+    made: list[Channel] = []
+
+    def to(server: RawServer) -> Channel:
+        sock = tcp.connect("127.0.0.1", server.port, "the peer", 5.0, resolver=resolve)
+        made.append(Channel(sock, "the peer"))
+        return made[-1]
+
+    yield to
+    while made:
+        made.pop().close()
+
+
+@pytest.fixture
+def plain(raw_server: RawServers, dial: Dial) -> Pair:
+    """A channel without TLS, and its peer."""
+    server = raw_server(tls=False)
+    return dial(server), server.accept()
+
+
+@pytest.fixture
+def secure(raw_server: RawServers, dial: Dial, certificates: Certificates) -> Pair:
+    """A channel with TLS, and its peer."""
+    server = raw_server()
+    channel = dial(server)
+    context = tls.TlsSettings(verify=certificates.ca_file).context()
+    shaking = gevent.spawn(tls.handshake, channel, context, "localhost", "the peer", 5.0)
+    peer = server.accept()
+    shaking.get()
+    return channel, peer
+
+
+@pytest.fixture(params=["plain", "secure"])
+def pair(request: pytest.FixtureRequest) -> Pair:
+    """A channel with TLS or without, and its peer."""
+    made: Pair = request.getfixturevalue(request.param)
+    return made

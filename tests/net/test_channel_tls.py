@@ -1,0 +1,203 @@
+"""What TLS adds to a channel: records, its own goodbye, and its own traffic under ours."""
+
+import os
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+
+from greenh2._errors import ReadError
+from greenh2._net import tls
+from tests.net.conftest import Dial, Pair
+from tests.net.test_channel import read_some
+from tests.support.badnet import BYTE_BY_BYTE, Relay
+from tests.support.certificates import Certificates
+from tests.support.processes import Child
+from tests.support.rawserver import RawServers
+
+
+def test_a_channel_knows_its_tls_and_what_was_agreed(secure: Pair, plain: Pair) -> None:
+    channel, _ = secure
+    assert channel.alpn == "h2"
+    assert channel.tls is not None
+    assert channel.tls.version() == "TLSv1.3"
+    assert plain[0].tls is None
+    assert plain[0].alpn is None
+
+
+def test_half_a_record_is_nothing_yet(secure: Pair) -> None:
+    channel, peer = secure
+    record = peer.encrypt(b"whole")
+    channel.read()
+    peer.send_cipher(record[:7])
+    assert channel.wait_readable(5.0)
+    assert channel.read() is None
+    peer.send_cipher(record[7:])
+    assert read_some(channel) == b"whole"
+
+
+def test_records_that_arrive_together_are_read_together(secure: Pair) -> None:
+    channel, peer = secure
+    channel.read()
+    peer.send_cipher(peer.encrypt(b"one, ") + peer.encrypt(b"two"))
+    assert read_some(channel) == b"one, two"
+
+
+def test_the_end_of_tls_is_the_end(secure: Pair) -> None:
+    channel, peer = secure
+    peer.send_bytes(b"last words")
+    peer.say_goodbye()
+    received = b""
+    while not channel.ended:
+        received += read_some(channel)
+    assert received == b"last words"
+    assert read_some(channel) == b""
+
+
+def test_the_end_of_tcp_without_that_of_tls_is_the_end_too(secure: Pair) -> None:
+    channel, peer = secure
+    peer.half_close()
+    assert read_some(channel) == b""
+    assert channel.ended
+
+
+def test_closing_says_the_goodbye_of_tls(secure: Pair) -> None:
+    channel, peer = secure
+    channel.close()
+    assert peer.expect_end() == b""
+    assert not peer.missed_goodbye
+
+
+def test_an_abandoned_channel_says_no_goodbye(secure: Pair) -> None:
+    channel, peer = secure
+    channel.read()  # what lies unread would make a reset of the end
+    channel.abandon()
+    assert peer.expect_end() == b""
+    assert peer.missed_goodbye
+
+
+def test_garbage_below_tls_is_an_error(secure: Pair) -> None:
+    channel, peer = secure
+    channel.read()
+    peer.send_cipher(b"\x17\x03\x03\x00\x20" + bytes(32))
+    with pytest.raises(ReadError, match="TLS from the peer is broken"):
+        read_some(channel)
+
+
+def test_what_came_before_the_garbage_is_read_before_the_error(secure: Pair) -> None:
+    channel, peer = secure
+    channel.read()
+    peer.send_cipher(peer.encrypt(b"sound") + b"\x17\x03\x03\x00\x20" + bytes(32))
+    assert read_some(channel) == b"sound"
+    with pytest.raises(ReadError):
+        read_some(channel)
+
+
+def test_nothing_can_be_written_once_tls_is_broken(secure: Pair) -> None:
+    channel, peer = secure
+    channel.read()
+    peer.send_cipher(b"\x17\x03\x03\x00\x20" + bytes(32))
+    with pytest.raises(ReadError):
+        read_some(channel)
+    channel.write(b"more")
+    assert isinstance(channel.write_error, ssl.SSLError)
+
+
+def test_every_byte_on_its_own_makes_the_same_handshake_and_the_same_words(
+    raw_server: RawServers, certificates: Certificates, dial: Dial
+) -> None:
+    server = raw_server()
+    with Relay(server.port, to_client=BYTE_BY_BYTE) as net:
+        server.port = net.port
+        channel = dial(server)
+        context = tls.TlsSettings(verify=certificates.ca_file).context()
+        shaking = gevent.spawn(tls.handshake, channel, context, "localhost", "the peer", 10.0)
+        peer = server.accept()
+        shaking.get()
+        peer.send_bytes(b"word by word")
+        received = b""
+        while len(received) < 12:
+            received += read_some(channel)
+        assert received == b"word by word"
+        channel.close()
+
+
+# -- KeyUpdate: only openssl's own server can be asked for one -----------------------------------------------------
+
+
+class KeyUpdater:
+    """`openssl s_server`, which sends what it is told on its standard input; a line of K is a KeyUpdate."""
+
+    def __init__(self, certificate: str, folder: Path) -> None:
+        reads, self._orders = os.pipe()
+        self._out = folder / "received"
+        out = os.open(self._out, os.O_WRONLY | os.O_CREAT, 0o600)
+        command = [
+            "/usr/bin/openssl",
+            "s_server",
+            "-cert",
+            certificate,
+            "-accept",
+            "127.0.0.1:0",
+            "-alpn",
+            "h2",
+        ]
+        self._child = Child(command, folder / "log", stdin=reads, stdout=out)
+        os.close(reads)
+        os.close(out)
+
+    def port(self) -> int:
+        while (
+            b"ACCEPT 127.0.0.1:" not in (text := self._out.read_bytes())
+            or b"\n" not in text.split(b"ACCEPT")[1]
+        ):
+            assert not self._child.has_ended()
+            gevent.sleep(0.005)
+        return int(text.split(b"ACCEPT 127.0.0.1:")[1].split(b"\n")[0])
+
+    def tell(self, line: bytes) -> None:
+        os.write(self._orders, line + b"\n")
+
+    def received(self) -> bytes:
+        return self._out.read_bytes()
+
+    def stop(self) -> None:
+        os.close(self._orders)
+        self._child.stop()
+
+
+@pytest.fixture
+def key_updater(certificates: Certificates, tmp_path: Path) -> Iterator[KeyUpdater]:
+    if not Path("/usr/bin/openssl").exists():  # pragma: no cover (it is on every machine that tests)
+        pytest.skip("there is no openssl")
+    server = KeyUpdater(certificates.server, tmp_path)
+    yield server
+    server.stop()
+
+
+def test_new_keys_in_mid_stream_disturb_neither_direction(
+    key_updater: KeyUpdater, raw_server: RawServers, certificates: Certificates, dial: Dial
+) -> None:
+    server = raw_server(tls=False)
+    server.port = key_updater.port()
+    channel = dial(server)
+    context = tls.TlsSettings(verify=certificates.ca_file).context()
+    tls.handshake(channel, context, "localhost", "the peer", 5.0)
+    for number in range(5):
+        assert channel.read() is None
+        key_updater.tell(b"K")
+        assert channel.wait_readable(5.0)
+        assert channel.read() is None
+        key_updater.tell(b"after update %d" % number)
+        received = b""
+        while not received.endswith(b"\n"):
+            received += read_some(channel)
+        assert received == b"after update %d\n" % number
+        channel.write(b"line %d\n" % number)
+        channel.flush()
+        with gevent.Timeout(5.0):
+            while b"line %d\n" % number not in key_updater.received():
+                gevent.sleep(0.005)
+    channel.close()

@@ -1,0 +1,318 @@
+"""Addresses are raced, all within one time, and nothing is left of those that lose."""
+
+import _socket
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import gevent
+import pytest
+
+from greenh2._errors import CloseError, ConnectError, ConnectTimeout
+from greenh2._net import tcp
+from greenh2._net.bell import Leash
+from greenh2._net.dns import Address, Resolver
+from tests.support.loopback import LeftLoopbackError
+from tests.support.rawserver import RawServer, RawServers
+
+Ports = Callable[[], int]
+
+
+@pytest.fixture
+def dead() -> Iterator[Ports]:
+    """Ports that neither accept nor refuse: their queue is full, and the kernel drops what knocks."""
+    made: list[_socket.socket] = []
+
+    def port() -> int:
+        listener = _socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        made.append(listener)
+        for _ in range(2):
+            guest = _socket.socket()
+            guest.setblocking(False)
+            guest.connect_ex(listener.getsockname())
+            made.append(guest)
+        number: int = listener.getsockname()[1]
+        return number
+
+    yield port
+    for sock in made:
+        sock.close()
+
+
+@pytest.fixture
+def refusing() -> Ports:
+    """Ports at which nobody listens."""
+
+    def port() -> int:
+        sock = _socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        number: int = sock.getsockname()[1]
+        sock.close()
+        return number
+
+    return port
+
+
+@pytest.fixture
+def live(raw_server: RawServers) -> RawServer:
+    return raw_server(tls=False)
+
+
+def at(*ports: int) -> Resolver:
+    return lambda host, port: [(socket.AF_INET, ("127.0.0.1", number)) for number in ports]
+
+
+def connect(resolver: Resolver, seconds: float | None = 5.0) -> socket.socket:
+    return tcp.connect("localhost", 1, "https://peer", seconds, resolver=resolver)
+
+
+def timed(resolver: Resolver, seconds: float | None = 5.0) -> tuple[float, int]:
+    """Return the seconds that it took and the port that won."""
+    started = time.monotonic()
+    sock = connect(resolver, seconds)
+    took = time.monotonic() - started
+    port: int = sock.getpeername()[1]
+    sock.close()
+    return took, port
+
+
+accept: Callable[[_socket.socket], tuple[int, object]] = _socket.socket._accept  # type: ignore[attr-defined]
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+# -- the race --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [5.0, None])
+def test_the_first_address_that_answers_is_connected_to(live: RawServer, seconds: float | None) -> None:
+    took, port = timed(at(live.port), seconds)
+    assert port == live.port
+    assert took < 0.2
+
+
+def test_a_connected_socket_never_blocks_and_does_not_gather_small_writes(live: RawServer) -> None:
+    sock = connect(at(live.port))
+    assert sock.gettimeout() == 0.0
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    sock.close()
+
+
+def test_a_socket_that_is_dropped_closes_without_a_word(live: RawServer) -> None:
+    before = descriptors()
+    connect(at(live.port))
+    assert descriptors() == before
+
+
+def test_a_dead_first_address_costs_a_quarter_of_a_second(live: RawServer, dead: Ports) -> None:
+    took, port = timed(at(dead(), live.port))
+    assert port == live.port
+    assert 0.24 <= took < 0.5
+
+
+def test_a_dead_first_address_costs_no_more_without_a_time_limit(live: RawServer, dead: Ports) -> None:
+    took, _ = timed(at(dead(), live.port), None)
+    assert 0.24 <= took < 0.5
+
+
+def test_a_refusal_costs_nothing(live: RawServer, refusing: Ports) -> None:
+    took, port = timed(at(refusing(), refusing(), live.port))
+    assert port == live.port
+    assert took < 0.2
+
+
+def test_a_refusal_brings_the_next_attempt_on_while_others_hang(
+    live: RawServer, dead: Ports, refusing: Ports
+) -> None:
+    took, _ = timed(at(dead(), refusing(), refusing(), live.port))
+    assert 0.24 <= took < 0.45
+
+
+def test_an_address_of_an_unknown_family_is_passed_over(live: RawServer) -> None:
+    odd: Address = (9999, ("127.0.0.1", 1))
+    took, port = timed(lambda host, port: [odd, (socket.AF_INET, ("127.0.0.1", live.port))])
+    assert port == live.port
+    assert took < 0.2
+
+
+def test_a_slow_attempt_may_still_win_while_a_later_one_hangs(dead: Ports) -> None:
+    listener = _socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    guests = [_socket.socket() for _ in range(2)]
+    for guest in guests:
+        guest.setblocking(False)
+        guest.connect_ex(listener.getsockname())
+    port: int = listener.getsockname()[1]
+    racing = gevent.spawn(timed, at(port, dead()))
+    gevent.sleep(0.3)
+    accepted = [
+        accept(listener)[0] for _ in range(2)
+    ]  # there is room again: the kernel knocks after a second
+    took, won = racing.get()
+    assert won == port
+    assert took < 3.0
+    for descriptor in accepted:
+        os.close(descriptor)
+    for sock in (listener, *guests):
+        sock.close()
+
+
+def test_the_families_take_turns_and_the_systems_first_choice_is_first() -> None:
+    six = [(socket.AF_INET6, (f"::{number}", 1, 0, 0)) for number in (1, 2, 3)]
+    four = [(socket.AF_INET, ("127.0.0.1", 1))]
+    assert tcp._interleaved([*six, *four]) == [six[0], four[0], six[1], six[2]]
+    assert tcp._interleaved([*four, *six]) == [four[0], *six]
+    assert tcp._interleaved([]) == []
+
+
+# -- errors ----------------------------------------------------------------------------------------------------
+
+
+def test_one_error_names_every_address_that_failed(refusing: Ports) -> None:
+    def both(host: str, port: int) -> list[Address]:
+        number = refusing()
+        return [
+            (9999, ("odd", 1)),
+            (socket.AF_INET6, ("::1", number, 0, 0)),
+            (socket.AF_INET, ("127.0.0.1", number)),
+        ]
+
+    with pytest.raises(ConnectError) as caught:
+        connect(both)
+    text = str(caught.value)
+    assert text.startswith("could not connect to https://peer: ")
+    assert "odd: " in text
+    assert "::1: Connection refused" in text or "::1: [Errno" in text
+    assert "127.0.0.1: " in text
+
+
+def test_a_name_without_addresses_is_an_error() -> None:
+    with pytest.raises(ConnectError, match="no address"):
+        connect(at())
+
+
+def test_what_the_resolver_raises_is_passed_on() -> None:
+    def unknown(host: str, port: int) -> list[Address]:
+        raise ConnectError("no such name")
+
+    with pytest.raises(ConnectError, match="no such name"):
+        connect(unknown)
+
+
+def test_an_address_needs_no_resolver(live: RawServer) -> None:
+    never = at()
+    sock = tcp.connect("127.0.0.1", live.port, "https://peer", 5.0, resolver=never)
+    assert sock.getpeername() == ("127.0.0.1", live.port)
+    sock.close()
+
+
+def test_an_unforeseen_error_leaves_no_descriptor() -> None:
+    before = descriptors()
+    with pytest.raises(LeftLoopbackError):
+        connect(lambda host, port: [(socket.AF_INET, ("192.0.2.1", 80))])
+    assert descriptors() == before
+
+
+def test_an_address_that_the_system_refuses_at_once_is_passed_over(live: RawServer) -> None:
+    broadcast = (socket.AF_INET, ("127.255.255.255", 1))
+    assert timed(lambda host, port: [broadcast, (socket.AF_INET, ("127.0.0.1", live.port))])[1] == live.port
+    with pytest.raises(ConnectError, match=r"127\.255\.255\.255: \[Errno"):
+        connect(lambda host, port: [broadcast])
+
+
+# -- time ------------------------------------------------------------------------------------------------------
+
+
+def test_all_addresses_share_one_time(dead: Ports) -> None:
+    started = time.monotonic()
+    with pytest.raises(ConnectTimeout, match=r"no connection to https://peer within 0\.4 s"):
+        connect(at(dead(), dead(), dead()), 0.4)
+    assert 0.39 <= time.monotonic() - started < 0.8
+
+
+def test_the_look_up_of_the_name_is_part_of_that_time(dead: Ports) -> None:
+    port = dead()
+
+    def slow(host: str, port_: int) -> list[Address]:
+        gevent.sleep(0.2)
+        return [(socket.AF_INET, ("127.0.0.1", port))]
+
+    started = time.monotonic()
+    with pytest.raises(ConnectTimeout):
+        connect(slow, 0.3)
+    assert 0.29 <= time.monotonic() - started < 0.45
+
+
+def test_a_name_that_is_not_resolved_in_time_is_a_connect_timeout() -> None:
+    def endless(host: str, port: int) -> list[Address]:
+        gevent.sleep(60)
+        return []
+
+    with pytest.raises(ConnectTimeout, match=r"was not resolved within 0\.05 s"):
+        connect(endless, 0.05)
+
+
+def test_no_time_at_all_is_a_connect_timeout_at_once(dead: Ports) -> None:
+    with pytest.raises(ConnectTimeout):
+        connect(at(dead()), 0)
+
+
+def test_a_time_that_no_timer_holds_is_no_bound(live: RawServer) -> None:
+    assert timed(at(live.port), 1e300)[1] == live.port
+
+
+def stuck_in_the_name(dead: Ports) -> Resolver:
+    def endless(host: str, port: int) -> list[Address]:
+        gevent.sleep(60)
+        return []
+
+    return endless
+
+
+def stuck_in_the_race(dead: Ports) -> Resolver:
+    return at(dead(), dead())
+
+
+@pytest.mark.parametrize("stuck", [stuck_in_the_name, stuck_in_the_race])
+def test_a_timeout_from_outside_passes_through_and_leaves_nothing(
+    dead: Ports, stuck: Callable[[Ports], Resolver]
+) -> None:
+    resolver = stuck(dead)
+    before = descriptors()
+    outside = gevent.Timeout(0.3)
+    with pytest.raises(gevent.Timeout) as caught, outside:
+        connect(resolver)
+    assert caught.value is outside
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("stuck", [stuck_in_the_name, stuck_in_the_race])
+def test_a_connect_that_is_called_off_ends_at_once_and_leaves_nothing(
+    dead: Ports, stuck: Callable[[Ports], Resolver]
+) -> None:
+    resolver, leash = stuck(dead), Leash()
+    before = descriptors()
+    connecting = gevent.spawn(
+        tcp.connect, "localhost", 1, "https://peer", 5.0, resolver=resolver, leash=leash
+    )
+    gevent.sleep(0.3)
+    leash.call_off(CloseError("closed"))
+    with pytest.raises(CloseError, match="closed"):
+        connecting.get(timeout=0.2)
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("stuck", [stuck_in_the_name, stuck_in_the_race])
+def test_a_kill_leaves_no_descriptor(dead: Ports, stuck: Callable[[Ports], Resolver]) -> None:
+    resolver = stuck(dead)
+    before = descriptors()
+    connecting = gevent.spawn(connect, resolver, None)
+    gevent.sleep(0.3)
+    connecting.kill()
+    assert descriptors() == before
