@@ -8,7 +8,6 @@ interrupted by a kill, and no lock is needed.  An idle connection has no watcher
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
 import os
@@ -16,12 +15,13 @@ from collections.abc import Callable, Iterable
 
 import gevent
 
-from greenh2._connection.exchange import Exchange
+from greenh2._connection.exchange import Exchange, own_error
+from greenh2._connection.life import PAYLOAD, Life
 from greenh2._errors import CloseError, RemoteProtocolError, TransportError, WriteError
 from greenh2._models.route import Route
 from greenh2._models.trace import log, logger
 from greenh2._net.channel import Channel
-from greenh2._net.clock import Clock, Stamp
+from greenh2._net.clock import Clock
 from greenh2._protocol.events import (
     CapacityChanged,
     ConnectionFailed,
@@ -50,17 +50,13 @@ class Connection:
         self.channel = channel
         self.protocol = protocol
         self.route = route
-        self.created: Stamp = clock.stamp()
-        self.idle_since: Stamp = self.created
         self.requests = 0
         #: Set by the pool: why no new exchanges are wanted, and what the connection closes for when the last one ends.
         self.draining = ""
-        #: Set by the pool: the seconds after which no new exchanges are wanted (None: no bound).
-        self.max_age: float | None = None
         self.on_change: Callable[[Connection], None] = lambda _: None
+        self.life = Life(clock)
         #: Why the connection is closed.
         self.ended_by: TransportError | None = None
-        self._clock = clock
         self._pid = os.getpid()
         self._hub = gevent.get_hub()
         self._exchanges: dict[Exchange, None] = {}
@@ -71,8 +67,6 @@ class Connection:
         self._probing = False
         self._losing = False
         channel.on_drained(self._on_drained)
-
-    # -- facts -----------------------------------------------------------------------------------------------
 
     @property
     def closed(self) -> bool:
@@ -105,28 +99,24 @@ class Connection:
 
     def room(self, bound: int | None) -> bool:
         """Tell whether one more exchange may be opened, with at most ``bound`` at once."""
-        if not self.usable:
+        if not self.usable or self.life.suspect:
             return False
         held = len(self._exchanges)
         return held < self.protocol.streams_allowed and (bound is None or held < bound)
 
     def admits(self) -> bool:
         """Tell whether a reserved exchange may begin now: the peer may have changed its mind meanwhile."""
-        alive = not (self.channel.closed or self.protocol.retired or self.channel.write_error)
-        return alive and len(self._by_stream) < self.protocol.streams_allowed
+        channel = self.channel
+        gone = channel.closed or self.protocol.retired or channel.write_error or self.life.suspect
+        return not gone and len(self._by_stream) < self.protocol.streams_allowed
 
     def age(self) -> float:
         """Return the seconds since the connection was made."""
-        return self._clock.age(self.created)
-
-    @property
-    def aged(self) -> bool:
-        """Whether the connection has reached its greatest age."""
-        return self.max_age is not None and self.age() >= self.max_age
+        return self.life.age()
 
     def idle(self) -> float:
         """Return the seconds since the last exchange ended; 0.0 while one is open."""
-        return 0.0 if self._exchanges else self._clock.age(self.idle_since)
+        return 0.0 if self._exchanges else self.life.idle()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "draining" if self.draining else "open"
@@ -134,8 +124,6 @@ class Connection:
             f"<Connection #{self.number} {self.route.origin} {self.protocol.name} {state}, {self.streams} streams, "
             f"{self.requests} requests, {self.age():.1f} s old, {self.idle():.1f} s idle>"
         )
-
-    # -- for the pool ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Send the protocol's greeting and take what came with the TLS handshake."""
@@ -157,6 +145,24 @@ class Connection:
         finally:
             self._probing = False
         return self.usable
+
+    def ask(self) -> None:
+        """Send a PING, to which the peer must answer."""
+        self.life.ask()
+        self.protocol.ping(PAYLOAD)
+        self.flush_soon()
+
+    def distrust(self, since: float) -> None:
+        """Take no more exchanges if nothing has arrived since then, and ask the peer whether it is there."""
+        if (
+            self.protocol.multiplexed
+            and not self.closed
+            and not self.life.suspect
+            and not self.life.heard_since(since)
+        ):
+            self.life.suspect = True
+            self.ask()
+            self.on_change(self)
 
     def close(self, reason: str, error: TransportError | None = None) -> None:
         """Say goodbye as far as that takes no waiting, close, and fail what is open.  May be called twice."""
@@ -300,6 +306,7 @@ class Connection:
             data = self.channel.read()
             if data is None and not self.channel.ended:
                 return False
+            cleared = self.life.sign()
             events = self._receive(data) if data else []
             if self.channel.ended:
                 events += self._receive(b"")
@@ -309,6 +316,8 @@ class Connection:
         self._dispatch(events)
         if not self.closed:
             self._flush()
+            if cleared:
+                self._settle()
         return not self.channel.ended
 
     def _receive(self, data: bytes) -> list[Event]:
@@ -364,7 +373,7 @@ class Connection:
         self._by_stream.pop(exchange.stream_id, None)
         if not self._exchanges:
             self.channel.unwatch()
-            self.idle_since = self._clock.stamp()
+            self.life.rest()
 
     def _settle(self) -> None:
         """After exchanges have ended, or may be more or fewer: close when nothing more may come, tell the pool."""
@@ -383,18 +392,9 @@ class Connection:
         exchanges, self._exchanges = self._exchanges, {}
         self._by_stream.clear()
         for exchange in exchanges:
-            exchange.fail(_own_copy(error, exchange))
+            exchange.fail(own_error(error, exchange))
         if logger.isEnabledFor(logging.DEBUG):
             gevent.spawn(
                 log, "connection.closed", connection=self.number, origin=self.route.origin, reason=reason
             )
         self.on_change(self)
-
-
-def _own_copy(error: TransportError, exchange: Exchange) -> TransportError:
-    """Return the error for one of several exchanges, with what is true of that one alone."""
-    own = copy.copy(error)
-    own.__cause__ = error.__cause__
-    own.unprocessed = error.unprocessed or not exchange.stream_id
-    own.reused_silent = exchange.reused and not exchange.answered
-    return own

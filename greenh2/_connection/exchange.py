@@ -7,6 +7,7 @@ greenlet.  Each exchange waits at its own bell with its own timer, so no other e
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Iterator
 from time import monotonic
@@ -166,6 +167,8 @@ class Exchange:
                 continue
             self._connection.catch_up()
             if not self._has_news():
+                if phase == "read":
+                    self._connection.distrust(since)
                 raise deadline.error(phase, self._stalled(phase, monotonic() - since))
 
     def _has_news(self) -> bool:
@@ -278,3 +281,12 @@ def _left(deadline: Deadline, phase: Phase, since: float) -> float | None:
     seconds: float | None = getattr(deadline.timeout, phase)
     bounds = (deadline.remaining(), None if seconds is None else seconds - (monotonic() - since))
     return min((bound for bound in bounds if bound is not None), default=None)
+
+
+def own_error(error: TransportError, exchange: Exchange) -> TransportError:
+    """Return the error for one of several exchanges, with what is true of that one alone."""
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__
+    own.unprocessed = error.unprocessed or not exchange.stream_id
+    own.reused_silent = exchange.reused and not exchange.answered
+    return own

@@ -18,7 +18,7 @@ from gevent.lock import BoundedSemaphore
 from greenh2._connection.connection import Connection
 from greenh2._connection.dial import Dialer
 from greenh2._connection.exchange import Exchange
-from greenh2._errors import CloseError, PoolTimeout, TimeoutException, TransportError
+from greenh2._errors import CloseError, TimeoutException, TransportError
 from greenh2._models.config import Limits
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline
@@ -26,6 +26,7 @@ from greenh2._models.trace import Trace
 from greenh2._net.bell import Leash
 from greenh2._pool import reaper, report
 from greenh2._pool.lane import Lane, Reuse
+from greenh2._pool.pulse import UNANSWERED, Pulse
 from greenh2._pool.relief import NEEDED, Relief
 from greenh2._pool.waiter import PLACE, Holder, Place, Waiter
 
@@ -50,6 +51,7 @@ class Pool:
         self._resting: dict[Connection, None] = {}
         self._max_idle = limits.max_keepalive_connections
         self._relief = Relief(self, limits.fairness_delay)
+        self._pulse = Pulse(self, limits.ping_interval, limits.ping_timeout)
         self._leashes: dict[Leash, None] = {}
         self._reaper: reaper.Reaper | None = None
 
@@ -159,7 +161,7 @@ class Pool:
         lane.multiplexed = connection.protocol.multiplexed
         lane.add(connection)
         if self.limits.max_connection_age is not None:
-            connection.max_age = self.limits.max_connection_age * random.uniform(1 - AGE_JITTER, 1)  # noqa: S311 # guards no secret
+            connection.life.max_age = self.limits.max_connection_age * random.uniform(1 - AGE_JITTER, 1)  # noqa: S311 # guards no secret
         connection.on_change = self.update
         exchange = connection.open()
         if self.closed:
@@ -214,6 +216,7 @@ class Pool:
         lane.update(connection, room=connection.room(self.limits.max_streams_per_connection))
         if connection.streams:
             self._leave_idle(connection)
+            self._pulse.watch(connection)
         elif connection.draining:
             connection.close(connection.draining)
         elif self._waiting and connection not in self._idle:
@@ -238,6 +241,7 @@ class Pool:
     def _open(self, connection: Connection) -> Exchange:
         exchange = connection.open()
         self._leave_idle(connection)
+        self._pulse.watch(connection)
         lane = self._lanes[connection.route]
         lane.update(connection, room=connection.room(self.limits.max_streams_per_connection))
         return exchange
@@ -245,7 +249,7 @@ class Pool:
     def _fit(self, connection: Connection) -> bool:
         """Tell whether a connection may be used now; if not it is closed, or drained when it is in use."""
         if connection.streams:
-            if connection.aged:
+            if connection.life.aged:
                 self._retire(connection)
             return not connection.draining
         if (reason := self.spent(connection)) is not None:
@@ -271,11 +275,12 @@ class Pool:
         idle = connection.idle()
         if limits.keepalive_expiry is not None and idle >= limits.keepalive_expiry:
             return f"idle for {idle:.3f} s (keepalive_expiry={limits.keepalive_expiry:g})"
-        if connection.aged:
+        if connection.life.aged:
             return self._too_old
         if not connection.probe():
             return "the peer has ended it"
-        return None
+        asked = connection.life.asked_for()
+        return UNANSWERED if asked is not None and asked >= limits.ping_timeout else None
 
     def _serve(self, lane: PoolLane) -> None:
         """Give what is free to those who wait: streams to their own lane, places in order of arrival over all."""
@@ -347,6 +352,7 @@ class Pool:
         """Close every connection, and wake every request that waits or reads with CloseError.  May be called twice."""
         self.closed = True
         self._relief.stop()
+        self._pulse.stop()
         if self._reaper is not None:
             self._reaper.kill(block=False)
             self._reaper = None
@@ -373,22 +379,8 @@ class Pool:
         for connection in tuple(self.connections):
             connection.abandon()
         self._relief.stop()
+        self._pulse.stop()
 
     def dump(self) -> str:
         """Return the state of the pool as text."""
         return report.dump(self)
-
-    def deadlock(self, waiter: Waiter) -> PoolTimeout | None:
-        """Return an error for a request without any time limit if all that it waits for waits here too.
-
-        So it is when every place is held by a greenlet that itself waits for a place, be it this one or others.
-        """
-        if not waiter.unbounded:
-            return None
-        waiting = {other.holder.greenlet for lane in self.lanes for other in lane.waiters if other.unbounded}
-        held = [exchange.holder for connection in self.connections for exchange in connection.exchanges]
-        if not held or any(lane.dials for lane in self.lanes):
-            return None
-        if all(isinstance(holder, Holder) and holder.greenlet in waiting for holder in held):
-            return PoolTimeout(report.explain(self, waiter))
-        return None

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from greenh2._connection.connection import Connection
+from greenh2._errors import PoolTimeout
+from greenh2._pool import report
+from greenh2._pool.waiter import Holder, Waiter
 
 if TYPE_CHECKING:
     from greenh2._pool.pool import Pool, PoolLane
@@ -86,7 +89,7 @@ class Relief:
             oldest = next(iter(lane.waiters), None)
             if oldest is None or now - oldest.since < self._delay * 0.99:
                 continue
-            if (error := pool.deadlock(oldest)) is not None:
+            if (error := _deadlock(pool, oldest)) is not None:
                 oldest.give(error)
             elif drains and len(self._draining) < len(hungry):
                 drains -= 1
@@ -109,3 +112,19 @@ class Relief:
             chosen.draining = NEEDED
             self._draining[chosen] = None
             pool.update(chosen)
+
+
+def _deadlock(pool: Pool, waiter: Waiter) -> PoolTimeout | None:
+    """Return an error for a request without any time limit if all that it waits for waits here too.
+
+    So it is when every place is held by a greenlet that itself waits for a place, be it this one or others.
+    """
+    if not waiter.unbounded:
+        return None
+    waiting = {other.holder.greenlet for lane in pool.lanes for other in lane.waiters if other.unbounded}
+    held = [exchange.holder for connection in pool.connections for exchange in connection.exchanges]
+    if not held or any(lane.dials for lane in pool.lanes):
+        return None
+    if all(isinstance(holder, Holder) and holder.greenlet in waiting for holder in held):
+        return PoolTimeout(report.explain(pool, waiter))
+    return None

@@ -150,6 +150,9 @@ class Protocol(Interface):
     def receive(self, data: bytes) -> list[Event]:
         """Take bytes from the network, ``b""`` for its end, and return what they mean."""
 
+    def ping(self, payload: bytes) -> None:
+        """Queue a question to which the peer must answer, where the protocol has one."""
+
     def shutdown(self) -> None:
         """Queue the goodbye that the protocol has (GOAWAY)."""
 

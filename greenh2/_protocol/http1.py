@@ -116,6 +116,9 @@ class Http1Protocol:
         if stream_id == self._stream:
             self._unread -= cost
 
+    def ping(self, payload: bytes) -> None:
+        """Do nothing: HTTP/1.1 has no such question."""
+
     def shutdown(self) -> None:
         self._retired = True
 
