@@ -15,7 +15,7 @@ from gevent.hub import Hub
 
 from greenh2._connection.dial import Dialer, Http2Choice
 from greenh2._connection.exchange import Exchange
-from greenh2._errors import CloseError, TransportError
+from greenh2._errors import CloseError, LocalProtocolError, TransportError
 from greenh2._models.config import Limits
 from greenh2._models.headers import Headers
 from greenh2._models.request import Request
@@ -257,7 +257,7 @@ class ExchangeBody:
 
 def _wire_head(request: Request, declared: int | None) -> RequestHead:
     url = request.url
-    target = request.extensions.get("target") or url.raw_path
+    target = _target(request.extensions["target"]) if "target" in request.extensions else url.raw_path
     return RequestHead(
         method=request.method.encode("ascii"),
         scheme=url.raw_scheme,
@@ -266,6 +266,19 @@ def _wire_head(request: Request, declared: int | None) -> RequestHead:
         fields=request.headers.raw,
         expects_body=declared != 0,
     )
+
+
+def _target(target: object) -> bytes:
+    """Check the extension "target", which takes the place of the URL's path and query (RFC 9112 section 3.2)."""
+    if isinstance(target, str):
+        target = target.encode("utf-8")
+    if not isinstance(target, bytes):
+        raise TypeError(f"the extension 'target' is bytes or str, not {type(target).__name__}")
+    if not target or any(byte <= 0x20 or byte >= 0x7F for byte in target):
+        raise LocalProtocolError(
+            f"{target[:64]!r} cannot be the target of a request: it is not visible ASCII"
+        )
+    return target
 
 
 def _declared_length(request: Request) -> int | None:

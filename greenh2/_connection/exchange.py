@@ -124,8 +124,6 @@ class Exchange:
                 self._stop_upload()
                 return b""
             self._raise_if_failed()
-            if self._closed:
-                raise StreamClosed("the response was closed before its body was read")
             self._advance(deadline)
         cost = sum(item[1] for item in self._inbox)
         data = self._inbox[0][0] if len(self._inbox) == 1 else b"".join([item[0] for item in self._inbox])
@@ -142,12 +140,15 @@ class Exchange:
             return
         self._closed = True
         self._inbox.clear()
+        self._bell.ring()  # another greenlet may be reading
         self._connection.leave(self)
         self._stop_upload()
 
     def _raise_if_failed(self) -> None:
         if self._error is not None:
             raise self._error
+        if self._closed:
+            raise StreamClosed("the response was closed before it was read to its end")
 
     def _advance(self, deadline: Deadline) -> None:
         """Send a piece of the body if that is possible; else wait until anything has changed for this exchange."""

@@ -28,7 +28,8 @@ def charset_of(content_type: str) -> str | None:
 def is_text_encoding(name: str) -> bool:
     """Tell whether Python can decode text by an encoding of this name; "hex" and the like are none."""
     try:
-        b"a".decode(name, "replace")
+        for sample in (b"a", b"\xff.", bytes(range(0x80, 0x100))):  # not all heed "replace"
+            sample.decode(name, "replace")
     except (LookupError, ValueError):
         return False
     return True

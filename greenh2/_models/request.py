@@ -18,6 +18,10 @@ _KNOWN_METHODS: Final = frozenset(
 _METHODS_WITH_BODY: Final = frozenset(("POST", "PUT", "PATCH"))
 
 
+# Digits of a Content-Length: 18 say an exabyte.
+_LONGEST_LENGTH: Final = 18
+
+
 class Request:
     """What is to be sent.
 
@@ -115,6 +119,8 @@ class Request:
         for name, value in body_headers:
             if name != "Content-Type" or name not in headers:
                 headers.append(name.encode("ascii"), value.encode("ascii"))
+        if len(headers.get_list("host")) > 1:
+            raise LocalProtocolError("The request has several Host headers (RFC 9112 section 3.2): give one.")
         if "host" not in headers and (authority := self.url.authority):
             headers.prepend(b"Host", authority)
 
@@ -136,7 +142,7 @@ def _check_length(length: str, headers: Headers, body: Body) -> None:
             "The request has both Content-Length and Transfer-Encoding, by which requests are smuggled "
             "(RFC 9112 section 6.2): remove one of them."
         )
-    if not (length.isascii() and length.strip().isdigit()):
-        raise LocalProtocolError(f"Content-Length is {length!r}, which is not one number of bytes.")
+    if not (length.isascii() and length.strip().isdigit() and len(length) <= _LONGEST_LENGTH):
+        raise LocalProtocolError(f"Content-Length is {length[:64]!r}, which is not one number of bytes.")
     if body.length is not None and int(length) != body.length:
         raise LocalProtocolError(f"Content-Length is {length}, but the body has {body.length} bytes.")

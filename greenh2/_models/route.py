@@ -39,7 +39,7 @@ class Route:
         """
         if not extensions:
             return _route(url.scheme, url.raw_host, url.port, None, False)
-        sni = extensions.get("sni_hostname")
+        sni = _name(extensions.get("sni_hostname"))
         return _route(url.scheme, url.raw_host, url.port, sni, bool(extensions.get("http1_only")))
 
     @property
@@ -58,8 +58,21 @@ class Route:
         return self.origin
 
 
+def _name(sni: object) -> str | None:
+    """Check the extension "sni_hostname"."""
+    if sni is None:
+        return None
+    if isinstance(sni, bytes):
+        sni = sni.decode("latin-1")
+    if not isinstance(sni, str):
+        raise TypeError(f"The extension 'sni_hostname' is a str, not {type(sni).__name__}")
+    if not sni or not all("\x20" < char < "\x7f" for char in sni):
+        raise InvalidURL(f"{sni!r} cannot be a host name: the extension 'sni_hostname' is visible ASCII")
+    return sni
+
+
 @lru_cache(maxsize=1024)
-def _route(scheme: str, raw_host: bytes, port: int | None, sni: object, http1_only: bool) -> Route:
+def _route(scheme: str, raw_host: bytes, port: int | None, sni: str | None, http1_only: bool) -> Route:
     if scheme not in DEFAULT_PORTS:
         told = f"has the scheme {scheme!r}" if scheme else "has no scheme"
         raise UnsupportedProtocol(f"The URL {told}: only http:// and https:// can be requested.")
@@ -70,13 +83,5 @@ def _route(scheme: str, raw_host: bytes, port: int | None, sni: object, http1_on
         port = DEFAULT_PORTS[scheme]
     if scheme == "http":
         return Route(scheme, host, port, None, http1_only)
-    match sni:
-        case None:
-            server_hostname = host.removesuffix(".")
-        case bytes():
-            server_hostname = sni.decode("ascii")
-        case str():
-            server_hostname = sni
-        case _:
-            raise TypeError(f"The extension 'sni_hostname' is a str, not {type(sni).__name__}")
+    server_hostname = host.removesuffix(".") if sni is None else sni
     return Route(scheme, host, port, server_hostname, http1_only)

@@ -27,6 +27,8 @@ class Trace:
     @classmethod
     def of(cls, label: object, hook: TraceHook | None) -> Trace | None:
         """Return the listeners of the request that ``label`` names, or None when there are none."""
+        if hook is not None and not callable(hook):
+            raise TypeError(f"The extension 'trace' is a function, not {type(hook).__name__}")
         if hook is None and not logger.isEnabledFor(logging.DEBUG):
             return None
         return cls(label, hook)

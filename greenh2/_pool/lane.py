@@ -20,6 +20,10 @@ class Carrier(Protocol):
         """How many places on it are held."""
 
     @property
+    def usable(self) -> bool:
+        """Whether it may take exchanges now or later."""
+
+    @property
     def greeting(self) -> bool:
         """Whether the peer has yet to say how many exchanges it allows."""
 
@@ -54,7 +58,17 @@ class Wait:
 class Lane(Generic[C, W]):
     """The connections, dials and waiting requests of one route."""
 
-    __slots__ = ("connections", "dials", "limit", "multiplexed", "ready", "route", "waiters")
+    __slots__ = (
+        "connections",
+        "dial_told",
+        "dials",
+        "limit",
+        "multiplexed",
+        "ready",
+        "reluctant",
+        "route",
+        "waiters",
+    )
 
     def __init__(self, route: Route, *, multiplexed: bool | None, limit: int | None) -> None:
         self.route = route
@@ -69,6 +83,10 @@ class Lane(Generic[C, W]):
         self.waiters: dict[W, None] = {}
         #: Connections that are being made.
         self.dials = 0
+        #: Whether the last dial failed: while there is a connection that works, no other is tried.
+        self.reluctant = False
+        #: What those who wait were told last of `shares_dial`.
+        self.dial_told = False
 
     def decide(self) -> Reuse[C] | Dial | Wait:
         """Return what the oldest waiting request should do now."""
@@ -77,6 +95,8 @@ class Lane(Generic[C, W]):
         if self.dials and self.multiplexed is not False:
             return Wait()  # one dial serves all who ask: its answer is worth waiting for
         if self.limit is not None and len(self.connections) + self.dials >= self.limit:
+            return Wait()
+        if self.reluctant and self.alive:
             return Wait()
         if self.multiplexed and any(connection.suspended for connection in self.connections):
             return Wait()  # another connection would not be told more, or be allowed more
@@ -95,6 +115,16 @@ class Lane(Generic[C, W]):
         return bool(self.dials) or any(connection.greeting for connection in self.connections)
 
     @property
+    def stranded(self) -> bool:
+        """Whether the waiting requests have nothing to hope for but a dial that is under way."""
+        return self.shares_dial and not self.alive
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a connection that works."""
+        return any(connection.usable for connection in self.connections)
+
+    @property
     def deserted(self) -> bool:
         """Whether nothing is left to be remembered but the protocol."""
         return not (self.connections or self.waiters or self.dials)
@@ -102,6 +132,7 @@ class Lane(Generic[C, W]):
     def add(self, connection: C) -> None:
         """Take a new connection, not ready yet."""
         self.connections[connection] = None
+        self.reluctant = False
 
     def update(self, connection: C, *, room: bool) -> None:
         """Note whether a connection has room."""

@@ -53,6 +53,8 @@ class Pool:
         self._relief = Relief(self, limits.fairness_delay)
         self._pulse = Pulse(self, limits.ping_interval, limits.ping_timeout)
         self._leashes: dict[Leash, None] = {}
+        self._due: dict[PoolLane, None] = {}
+        self._serving = False
         self._reaper: reaper.Reaper | None = None
 
     # -- facts -----------------------------------------------------------------------------------------------
@@ -109,19 +111,17 @@ class Pool:
         self._waiting[lane] = None
         try:
             self._serve(lane)
-            while waiter.grant is None:
-                if not waiter.wait() and waiter.grant is None:
+            while waiter.queued():
+                phase = waiter.phase
+                if not waiter.wait() and waiter.queued() and waiter.phase == phase:
                     raise self._too_late(waiter)
         except BaseException:
             self._withdraw(waiter)
             raise
-        match waiter.grant:
-            case Exchange() as exchange:
-                return exchange
-            case Place():
-                return self._dial(waiter, trace)
-            case error:
-                raise error
+        grant = waiter.grant
+        if isinstance(grant, TransportError):
+            raise grant
+        return grant if isinstance(grant, Exchange) else self._dial(waiter, trace)
 
     def _withdraw(self, waiter: Waiter) -> None:
         """Take a request out that gave up, and hand back what it was granted meanwhile."""
@@ -148,9 +148,16 @@ class Pool:
         try:
             connection = self._dialer(lane.route, waiter.left("connect"), trace, leash)
         except BaseException as exc:
-            if isinstance(exc, TransportError) and not isinstance(exc, TimeoutException) and lane.shares_dial:
-                self._fail_waiters(lane, exc)
+            failure = (
+                exc if isinstance(exc, TransportError) and not isinstance(exc, TimeoutException) else None
+            )
+            if failure is not None and lane.stranded:
+                self._fail_waiters(lane, failure)
             self._end_dial(lane)
+            if failure is not None and lane.alive and not self.closed:
+                lane.reluctant = True
+                waiter.grant = None
+                return self._wait(waiter, trace)  # for a stream on what there is
             self._serve(lane)
             if isinstance(exc, TimeoutException) and waiter.deadline.exceeded():
                 raise waiter.deadline.error("connect", str(exc)) from exc
@@ -283,20 +290,49 @@ class Pool:
         return UNANSWERED if asked is not None and asked >= limits.ping_timeout else None
 
     def _serve(self, lane: PoolLane) -> None:
-        """Give what is free to those who wait: streams to their own lane, places in order of arrival over all."""
+        """Give what is free to those who wait, after a change in this lane.
+
+        What that changes in turn, by closing connections, is taken up when it is done: nothing recurses.
+        """
+        self._due[lane] = None
+        if self._serving:
+            return
+        self._serving = True
+        try:
+            while self._due:
+                due = next(iter(self._due))
+                del self._due[due]
+                self._serve_lane(due)
+                self._serve_places()
+                self._trim()
+                self._relief.review()
+        finally:
+            self._serving = False
+
+    def _serve_lane(self, lane: PoolLane) -> None:
+        """Give streams on connections in use to those who wait in their own lane."""
         while lane.waiters and lane.ready:
             connection = next(reversed(lane.ready))
             if not connection.streams:
                 break  # an idle connection is a place: whoever is oldest has a claim to it
             if self._fit(connection):
                 next(iter(lane.waiters)).give(self._open(connection))
+        self._tell_phase(lane)
+
+    def _tell_phase(self, lane: PoolLane) -> None:
+        """Let those who wait look at their other timer when a dial begins or ends that serves them too."""
+        if lane.waiters and lane.dial_told != lane.shares_dial:
+            lane.dial_told = lane.shares_dial
+            for waiter in lane.waiters:
+                waiter.bell.ring()
+
+    def _serve_places(self) -> None:
+        """Give places in order of arrival over all lanes."""
         for known in [known for known in self._waiting if not known.waiters]:
             del self._waiting[known]
         while self._waiting and self._has_place and (hungry := self.hungry()):
             if not self._serve_place(hungry[0]):
                 break
-        self._relief.review()
-        self._trim()
 
     @property
     def _has_place(self) -> bool:
@@ -312,9 +348,7 @@ class Pool:
             return False
         lane.dials += 1
         next(iter(lane.waiters)).give(PLACE)
-        if lane.shares_dial:
-            for waiter in lane.waiters:
-                waiter.bell.ring()  # they wait for this dial now: connect time, no longer pool time
+        self._tell_phase(lane)
         return True
 
     def _take_permit(self) -> bool:
@@ -341,10 +375,15 @@ class Pool:
         if self._idle and (self._reaper is None or self._reaper.dead) and not self.closed:
             self._reaper = reaper.start(self)
 
+    def try_again(self, lane: PoolLane) -> None:
+        """Let a lane dial again whose last dial failed."""
+        lane.reluctant = False
+        self._serve(lane)
+
     def resume(self, connection: Connection) -> None:
         """Let a connection take new exchanges again whose place is no longer wanted."""
         connection.draining = ""
-        self._note(self._lanes[connection.route], connection)
+        self.update(connection)
 
     # -- ends: never switches ----------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """Relief: sees that a request for one origin is not kept waiting by endless traffic to another.
 
 While requests need a place and nothing is idle, a timer looks at them every ``fairness_delay`` seconds.  For each
-origin whose oldest request has waited that long, the least busy HTTP/2 connection of another origin is told to take
-no new streams; when its last one ends, its place goes to the oldest request.  HTTP/1.1 connections need no telling:
-each answer frees a place.  When nobody needs places any more, what was told to drain goes on.
+origin whose oldest request has waited that long, the least busy connection of another origin is told to take
+no new streams; when its last one ends, its place goes to the oldest request.  A connection that does not get empty in
+some such periods, because of a long answer, goes on for as many before it may be told again: so its own origin does
+not starve either.  When nobody needs places any more, all that was told to drain goes on.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: One connection in so many is told to drain at a time: making new ones costs more than requests do.
 MOST_AT_ONCE = 5
+#: A connection that is not empty after so many periods goes on for as many.
+PATIENCE = 5
 #: Why a connection closes that gives its place to another origin.
 NEEDED = "its place is needed by another origin"
 
@@ -32,12 +35,14 @@ NEEDED = "its place is needed by another origin"
 class Relief:
     """The drains and the timer of one pool; never switches greenlets."""
 
-    __slots__ = ("_delay", "_draining", "_hub", "_pool", "_timer")
+    __slots__ = ("_delay", "_draining", "_excused", "_hub", "_pool", "_timer")
 
     def __init__(self, pool: Pool, delay: float) -> None:
         self._pool = weakref.ref(pool)
         self._delay = delay
-        self._draining: dict[Connection, None] = {}
+        # For how many periods each has been drained, or is left alone.
+        self._draining: dict[Connection, int] = {}
+        self._excused: dict[Connection, int] = {}
         self._hub = gevent.get_hub()
         self._timer: Any = None  # a timer watcher of the loop; gevent names no type for it
 
@@ -61,6 +66,17 @@ class Relief:
     def forget(self, connection: Connection) -> None:
         """Note that a connection is closed, or no longer drained."""
         self._draining.pop(connection, None)
+        self._excused.pop(connection, None)
+
+    def _count(self, pool: Pool) -> None:
+        """Let another period pass for what is drained, and for what is left alone."""
+        self._excused = {connection: left - 1 for connection, left in self._excused.items() if left > 1}
+        for connection, passed in tuple(self._draining.items()):
+            self._draining[connection] = passed + 1
+            if passed >= PATIENCE:
+                del self._draining[connection]
+                self._excused[connection] = PATIENCE
+                pool.resume(connection)
 
     def stop(self) -> None:
         """Stop the timer."""
@@ -83,6 +99,10 @@ class Relief:
         hungry = pool.hungry()
         if not hungry:
             self._end_drains(pool)
+        self._count(pool)
+        for lane in pool.lanes:
+            if lane.reluctant:
+                pool.try_again(lane)
         now = monotonic()
         drains = max(1, sum(1 for _ in pool.connections) // MOST_AT_ONCE)
         for lane in hungry:
@@ -104,13 +124,13 @@ class Relief:
             for other in pool.lanes
             if other is not lane and (not lane.connections or len(other.connections) > len(lane.connections))
             for connection in other.connections
-            if connection.protocol.multiplexed and connection.streams and connection.usable
+            if connection.streams and connection.usable and connection not in self._excused
         ]
         if candidates:
             # of those equally busy, the one that was made first: so the places go round
             chosen = min(candidates, key=lambda connection: (connection.streams, connection.number))
             chosen.draining = NEEDED
-            self._draining[chosen] = None
+            self._draining[chosen] = 0
             pool.update(chosen)
 
 

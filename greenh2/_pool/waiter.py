@@ -68,6 +68,10 @@ class Waiter:
         #: Seconds waited so far, by phase: for a place or a stream, and for somebody's dial.
         self.spent = {"pool": 0.0, "connect": 0.0}
 
+    def queued(self) -> bool:
+        """Whether nothing has been granted yet."""
+        return self.grant is None
+
     @property
     def unbounded(self) -> bool:
         """Whether nothing will end the wait but a grant."""

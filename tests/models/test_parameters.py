@@ -77,3 +77,7 @@ def test_a_link_that_does_not_parse_is_left_out() -> None:
 
 def test_garbage_between_links_is_passed_over() -> None:
     assert list(parse_links("</a>; rel=x; !!!, </b>; rel=y")) == ["x", "y"]
+
+
+def test_an_encoding_that_does_not_heed_replacement_is_none_for_text() -> None:
+    assert not is_text_encoding("punycode")

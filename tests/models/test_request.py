@@ -221,3 +221,13 @@ def test_pickling_loses_a_body_that_was_not_read() -> None:
     assert isinstance(copy.body, IterableBody)
     with pytest.raises(StreamConsumed):
         copy.read()
+
+
+def test_two_host_headers_are_refused() -> None:
+    with pytest.raises(LocalProtocolError, match="several Host"):
+        Request("GET", "https://example.org", headers=[("host", "a"), ("host", "b")])
+
+
+def test_a_content_length_beyond_all_measure_is_refused() -> None:
+    with pytest.raises(LocalProtocolError, match="not one number"):
+        Request("POST", "https://example.org", headers={"content-length": "9" * 5000}, content=iter([b"x"]))

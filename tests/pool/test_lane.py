@@ -15,6 +15,7 @@ class FakeConnection:
     streams: int = 0
     greeting: bool = False
     suspended: bool = False
+    usable: bool = True
 
 
 def lane(*, multiplexed: bool | None = None, limit: int | None = None) -> Lane[FakeConnection, str]:

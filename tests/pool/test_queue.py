@@ -281,3 +281,37 @@ def test_closing_the_client_ends_a_dial_that_leads_nowhere(make_client: MakeClie
     client.close()
     gevent.joinall(jobs, timeout=1)
     assert [type(job.exception) for job in jobs] == [greenh2.CloseError] * 3
+
+
+def test_after_the_dial_the_wait_goes_by_the_pool_timeout(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin(max_concurrent_streams=1)
+    client = make_client(limits=1, timeout=greenh2.Timeout(5.0, connect=0.3, pool=5.0))
+    jobs = [gevent.spawn(client.get, f"{server.url}/sleep/0.25") for _ in range(4)]
+    gevent.joinall(jobs, raise_error=True)
+
+
+def test_a_dial_without_bound_does_not_lift_the_pool_timeout(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin(max_concurrent_streams=1)
+    client = make_client(limits=1, timeout=greenh2.Timeout(5.0, connect=None, pool=0.3))
+    started = time.monotonic()
+    jobs = [gevent.spawn(client.get, f"{server.url}/sleep/1.5") for _ in range(3)]
+    gevent.joinall(jobs[1:])
+    assert time.monotonic() - started < 1.2
+    assert {type(job.exception) for job in jobs[1:]} == {greenh2.PoolTimeout}
+    jobs[0].get()
+
+
+def test_a_second_connection_that_cannot_be_made_fails_nobody_whom_the_first_can_serve(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin(max_concurrent_streams=1)
+    client = make_client()
+    client.get(server.url)
+    server.deafen()
+    jobs = [gevent.spawn(client.get, f"{server.url}/sleep/0.1") for _ in range(4)]
+    gevent.joinall(jobs, raise_error=True)
+    assert len(server.stats().connections) == 1

@@ -290,3 +290,64 @@ def test_an_answer_that_came_while_the_hub_was_held_up_is_not_late(
     gevent.sleep(0.05)
     time.sleep(0.7)  # the whole process stands still
     assert job.get().status_code == 200
+
+
+def test_a_lone_greenlet_that_never_pauses_does_not_starve_another_origin(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    busy, other = origin(alpn=("http/1.1",)), origin(alpn=("http/1.1",))
+    client = make_client(limits=1)
+    stop: list[bool] = []
+
+    def loop() -> None:
+        while not stop:
+            client.get(busy.url)
+
+    job = gevent.spawn(loop)
+    try:
+        gevent.sleep(0.1)
+        assert client.get(other.url, timeout=2.0).text == "hello\n"
+    finally:
+        stop.append(True)
+        job.get()
+
+
+def test_a_long_answer_does_not_take_its_own_origin_out_of_service(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server, other = origin(), origin()
+    client = make_client(limits=1)
+    with client.stream("GET", f"{server.url}/drip/1000/0.01"):
+        waiting = gevent.spawn(client.get, other.url, timeout=greenh2.Timeout(5.0, pool=1.5))
+        gevent.sleep(0.2)
+        for _ in range(3):
+            assert client.get(server.url, timeout=greenh2.Timeout(5.0, pool=1.2)).text == "hello\n"
+        waiting.join()
+        assert isinstance(waiting.exception, greenh2.PoolTimeout)
+
+
+@BOTH
+def test_closing_a_response_wakes_the_greenlet_that_reads_it(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client(timeout=None)
+    response = client.send(client.build_request("GET", f"{server.url}/stall-body"), stream=True)
+    reader = gevent.spawn(response.read)
+    gevent.sleep(0.05)
+    response.close()
+    reader.join(timeout=1)
+    assert isinstance(reader.exception, greenh2.StreamClosed)
+
+
+def test_many_idle_connections_are_closed_without_recursion(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin(alpn=("http/1.1",))
+    limits = greenh2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=None)
+    client = make_client(limits=limits, timeout=30.0)
+    gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/1") for _ in range(250)], raise_error=True)
+    assert "Connections: 250 open" in client.dump()
+    client._transport.retire()  # type: ignore[union-attr]
+    gevent.sleep(0)
+    assert "Connections: 0 open" in client.dump()

@@ -108,3 +108,34 @@ def test_http_1_1_is_used_where_the_server_requires_it(
     with pytest.raises(greenh2.ServerDisconnected):  # over HTTP/1.1 this path hangs up
         client.get(f"{server.url}/reset/13")
     assert [connection.protocol for connection in server.stats().connections][:2] == ["h2", "http/1.1"]
+
+
+@pytest.mark.parametrize("target", [b"/a\r\nX: y", b"/a b", b"", "/\xff", b"/\x7f"])
+@BOTH
+def test_a_target_that_would_split_the_request_is_refused(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...], target: bytes | str
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client()
+    with pytest.raises(greenh2.LocalProtocolError, match="target"):
+        client.get(server.url, extensions={"target": target})
+    assert client.get(server.url, extensions={"target": "/bytes/3"}).content == b"\0\1\2"
+
+
+@pytest.mark.parametrize(
+    ("extensions", "error"),
+    [
+        ({"target": 5}, TypeError),
+        ({"trace": 5}, TypeError),
+        ({"sni_hostname": ["a"]}, TypeError),
+        ({"sni_hostname": "a\0b"}, greenh2.InvalidURL),
+        ({"sni_hostname": b"\xff"}, greenh2.InvalidURL),
+    ],
+)
+def test_an_extension_of_the_wrong_kind_is_refused(
+    origin: OriginFactory, make_client: MakeClient, extensions: dict[str, object], error: type[Exception]
+) -> None:
+    server = origin()
+    with pytest.raises(error):
+        make_client().get(server.url, extensions=extensions)
+    assert server.stats().requests == ()

@@ -1,0 +1,1 @@
+"""One file for each peer: the client as its users set it up."""
