@@ -82,7 +82,9 @@ def test_a_frame_of_exactly_the_allowed_size_is_taken() -> None:
 
 def test_a_frame_that_is_too_long_is_refused_from_its_header() -> None:
     wire = DataFrame(1, b"x" * (MAX + 1)).serialize()
-    assert _violation(_started(), wire[:FRAME_HEADER]).code == ErrorCodes.FRAME_SIZE_ERROR
+    violation = _violation(_started(), wire[:FRAME_HEADER])
+    assert violation.code == ErrorCodes.FRAME_SIZE_ERROR
+    assert str(violation) == "a frame of 16385 bytes was announced; at most 16384 are allowed"
 
 
 def test_lengths_beyond_16_bits_are_understood() -> None:
