@@ -64,8 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell(asked: argparse.Namespace, results: Results) -> int:
     tables.show(results)
-    if asked.json:
-        asked.json.write_text(json.dumps(results.as_json(), indent=1) + "\n")
     if asked.document:
         tables.write_into(asked.document, results)
     if asked.picture:
@@ -205,6 +203,8 @@ def _measure(asked: argparse.Namespace, chosen: list[Work], server: Server, core
     for number in range(asked.rounds):
         for work in chosen if number == 0 else [work for work in chosen if not work.once]:
             _turn(results, work, number, crew, server, cores)
+        if asked.json:  # after every round: what ends a run early does not take the others along
+            asked.json.write_text(json.dumps(results.as_json(), indent=1) + "\n")
     return results
 
 

@@ -308,11 +308,7 @@ def _response(
             "reason_phrase": head.reason,
             "stream_id": exchange.stream_id,
             "timings": timings,
-            "connection_info": {
-                "id": connection.number,
-                "origin": connection.route.origin,
-                "reused": exchange.reused,
-            },
+            "connection_info": {**connection.facts, "reused": exchange.reused},
         },
     )
 

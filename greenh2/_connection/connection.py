@@ -51,6 +51,7 @@ class Connection:
         self.protocol = protocol
         self.route = route
         self.requests = 0
+        self.facts = {"id": self.number, "origin": route.origin, **channel.facts()}
         #: Set by the pool: why no new exchanges are wanted, and what the connection closes for when the last one ends.
         self.draining = ""
         self.on_change: Callable[[Connection], None] = lambda _: None
@@ -176,8 +177,6 @@ class Connection:
         self._exchanges.clear()
         self._by_stream.clear()
         self.channel.abandon()
-
-    # -- for the exchanges -----------------------------------------------------------------------------------
 
     def begin(self, exchange: Exchange, head: RequestHead, *, end: bool) -> int:
         """Put a request's head on its way and return the stream's number."""

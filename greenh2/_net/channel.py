@@ -91,6 +91,17 @@ class Channel:
         except OSError:
             return None, None
 
+    def facts(self) -> dict[str, object]:
+        """Return what a user may want to know: both addresses, and version and cipher of TLS."""
+        local, remote = self.addresses()
+        cipher = self._tls.cipher() if self._tls is not None else None
+        return {
+            "local_address": local,
+            "remote_address": remote,
+            "tls_version": self._tls.version() if self._tls is not None else None,
+            "cipher": cipher[0] if cipher is not None else None,
+        }
+
     # -- TLS -------------------------------------------------------------------------------------------------
 
     def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> None:

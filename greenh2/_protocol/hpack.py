@@ -46,9 +46,7 @@ class BoundedEncoder(Encoder):
     @header_table_size.setter
     def header_table_size(self, value: int) -> None:
         size = min(value, MAX_ENCODER_TABLE)
-        if (
-            size != self.header_table.maxsize
-        ):  # hpack forgets a change that it owes when the same size is set again
+        if size != self.header_table.maxsize:  # set to what it is, hpack would forget a change that it owes
             self.header_table.maxsize = size
             self.table_size_changes.append(size)
 

@@ -363,10 +363,8 @@ class Http2Protocol:
         self._h2.reset_stream(stream_id, code)
 
     def _reset_by_peer(self, stream_id: int, code: int, remote: bool, events: list[Event]) -> None:
-        if self._streams.pop(
-            stream_id
-        ).remote_done:  # RFC 9113 section 8.1: a whole answer outlives its stream
-            return
+        if self._streams.pop(stream_id).remote_done:
+            return  # RFC 9113 section 8.1: a whole answer outlives its stream
         what = "reset" if remote else "broke the rules of"
         error = RemoteProtocolError(
             f"{self._origin} {what} stream {stream_id}: {code_name(code)}",
@@ -393,9 +391,8 @@ class Http2Protocol:
         return ConnectionFailed(error)
 
     def _disconnected(self) -> TransportError:
-        message = (
-            f"{self._origin} closed the connection{' before the response ended' if self._streams else ''}"
-        )
+        when = " before the response ended" if self._streams else ""
+        message = f"{self._origin} closed the connection{when}"
         if self._goaway is None:
             return ServerDisconnected(message)
         kind = RemoteProtocolError if self._goaway.code else ServerDisconnected

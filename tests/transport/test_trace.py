@@ -86,3 +86,23 @@ def test_nothing_is_formatted_while_nobody_listens(
     with caplog.at_level(logging.INFO, logger="greenh2"):
         make_client().get(server.url)
     assert caplog.records == []
+
+
+@BOTH
+def test_a_response_tells_of_its_connection(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client()
+    first, second = client.get(server.url).connection_info, client.get(server.url).connection_info
+    assert first["remote_address"] == ("127.0.0.1", server.port)
+    assert first["tls_version"] == "TLSv1.3"
+    assert first["cipher"]
+    assert first["origin"] == server.url
+    assert (first["reused"], second["reused"]) == (False, True)
+    assert first["id"] == second["id"]
+
+
+def test_a_plain_connection_has_no_tls_to_tell_of(origin: OriginFactory, make_client: MakeClient) -> None:
+    info = make_client().get(origin(alpn=("http/1.1",), tls=False).url).connection_info
+    assert (info["tls_version"], info["cipher"]) == (None, None)
