@@ -113,10 +113,12 @@ class RequestError(HTTPError):
 class TransportError(RequestError):
     """The network, the peer or the protocol failed.
 
-    Three facts tell a retry what it may do:
+    Some facts tell a retry what it may do:
 
     `unprocessed`: the request provably was not acted upon, so that it may be sent again whatever its method
     (RFC 9113 section 8.7: REFUSED_STREAM, or a stream above the last one named by GOAWAY; or never written).
+    `moved`: the peer is leaving this connection in good order and will take the request on another one
+    (RFC 9113 section 6.8: GOAWAY with NO_ERROR).
     `reused_silent`: it travelled on a reused connection which ended before the first byte of an answer, so
     that an idempotent request may be sent again (RFC 9110 section 9.2.2).
     `http11_required`: the peer refuses to serve it over HTTP/2 (RFC 9113 section 7, HTTP_1_1_REQUIRED).
@@ -130,11 +132,13 @@ class TransportError(RequestError):
         unprocessed: bool = False,
         reused_silent: bool = False,
         http11_required: bool = False,
+        moved: bool = False,
     ) -> None:
         super().__init__(message, request=request)
         self.unprocessed = unprocessed
         self.reused_silent = reused_silent
         self.http11_required = http11_required
+        self.moved = moved
 
 
 class TimeoutException(TransportError):

@@ -3,7 +3,9 @@
 Three facts of a TransportError speak for another attempt, and neither its class nor any response does:
 
 - `unprocessed`: the peer provably did not act upon it (RFC 9113 section 8.7), so that any method may be sent
-  again: up to six attempts in all, the second at once, the later ones after 0.05, 0.1, 0.2 and 0.4 s.
+  again: up to six attempts in all, the second at once, the later ones after 0.05, 0.1, 0.2 and 0.4 s.  If the
+  peer is merely leaving the connection (`moved`), up to twenty, all at once: on the next connection the request
+  comes before those that were made later.
 - `reused_silent`: a kept connection ended before it brought a byte.  Most likely the peer had closed it
   already, but it may have acted: an idempotent request (RFC 9110 section 9.2.2) is sent again, once.
 - `http11_required`: it is sent again over HTTP/1.1, once (RFC 9113 section 7).
@@ -26,6 +28,7 @@ from greenh2._models.response import Response
 from greenh2._models.timeouts import Deadline
 
 MAX_ATTEMPTS: Final = 6
+MAX_MOVES: Final = 20
 FIRST_PAUSE: Final = 0.05
 JITTER: Final = 0.1
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -59,9 +62,10 @@ def decide(error: TransportError, request: Request, spent: Sequence[Reason]) -> 
         return GiveUp("it was over HTTP/1.1 already") if "downgrade" in spent else Again("downgrade")
     if error.unprocessed:
         repeats = spent.count("unprocessed")
-        if len(spent) + 1 >= MAX_ATTEMPTS:
+        if len(spent) + 1 >= (MAX_MOVES if error.moved else MAX_ATTEMPTS):
             return GiveUp(f"{len(spent) + 1} attempts were made")
-        return Again("unprocessed", FIRST_PAUSE * 2.0 ** (repeats - 1) if repeats else 0.0)
+        at_once = error.moved or not repeats
+        return Again("unprocessed", 0.0 if at_once else FIRST_PAUSE * 2.0 ** (repeats - 1))
     if request.method not in IDEMPOTENT:
         return GiveUp(f"the server may have acted upon it, and {request.method} is not idempotent")
     return GiveUp("a second connection ended the same way") if "silent" in spent else Again("silent")

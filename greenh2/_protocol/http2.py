@@ -349,6 +349,7 @@ class Http2Protocol:
                     f"{self._origin} did not process stream {stream_id}: {self._goaway}",
                     unprocessed=True,
                     http11_required=self._goaway.code == ErrorCodes.HTTP_1_1_REQUIRED,
+                    moved=not self._goaway.code,
                 )
                 events.append(StreamFailed(stream_id, error))
         # The resets tell h2 what comes late from now on. The server knows; and if it has closed, a needless word

@@ -12,6 +12,7 @@ from greenh2 import (
     ConnectError,
     ConnectTimeout,
     ReadError,
+    RemoteProtocolError,
     Request,
     Response,
     ServerDisconnected,
@@ -229,3 +230,10 @@ def test_the_decision_looks_at_what_was_spent(spent: tuple[Reason, ...], expecte
 
 def test_a_failed_connect_alone_speaks_for_no_repeat() -> None:
     assert decide(ConnectError("refused"), get(), ()) == GiveUp()
+
+
+def test_a_request_that_is_merely_to_go_elsewhere_is_sent_again_at_once_many_times() -> None:
+    request = Request("POST", "https://example.org", content=b"x")
+    error = RemoteProtocolError("leaving", unprocessed=True, moved=True)
+    assert decide(error, request, ["unprocessed"] * 18) == Again("unprocessed", 0.0)
+    assert isinstance(decide(error, request, ["unprocessed"] * 19), GiveUp)

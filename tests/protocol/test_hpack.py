@@ -6,7 +6,7 @@ from time import perf_counter
 
 import pytest
 from h2.errors import ErrorCodes
-from hpack import Decoder, Encoder, HeaderTuple
+from hpack import Decoder, Encoder, HeaderTuple, HPACKError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +14,11 @@ from greenh2._protocol.events import RequestHead
 from greenh2._protocol.fields import request_fields
 from greenh2._protocol.frames import MAX_HEADER_BLOCK, FrameViolation
 from greenh2._protocol.hpack import (
+    MAX_BLOCK,
     MAX_DECODED_BLOCK,
     MAX_ENCODER_TABLE,
     MAX_INDEXED_FIELD,
+    MAX_REMEMBERED,
     STAND_IN,
     BlockDecoder,
     BlockEncoder,
@@ -220,17 +222,55 @@ def test_a_block_said_again_that_pushed_out_what_it_refers_to_is_refused() -> No
         decoder.decode(block)
 
 
-def test_more_blocks_than_are_remembered_are_decoded_all_the_same() -> None:
+def _block(number: int) -> bytes:
+    return Encoder().encode([(b"x-number", b"%d" % number, True)])
+
+
+def test_a_block_that_is_said_again_is_not_decoded_again() -> None:
+    decoder = BlockDecoder()
+    assert decoder.decode(_block(1)) is decoder.decode(_block(1))
+
+
+def test_only_so_many_blocks_are_remembered() -> None:
+    decoder = BlockDecoder()
+    first = decoder.decode(_block(0))
+    sections = [decoder.decode(_block(number)) for number in range(1, MAX_REMEMBERED + 1)]
+    assert [section.fields for section in sections[:2]] == [[(b"x-number", b"1")], [(b"x-number", b"2")]]
+    again = decoder.decode(_block(0))
+    assert again is not first
+    assert again.fields == first.fields
+
+
+def test_a_remembered_block_that_refers_to_the_table_gives_way_to_what_others_add() -> None:
+    decoder = BlockDecoder()
+    first, second, newest = b"\x40\x01a\x011", b"\x40\x01b\x012", b"\xbe"
+    said = [decoder.decode(block).fields for block in (first, second, newest, first, newest)]
+    assert said[2] == [(b"b", b"2")]
+    assert said[4] == [(b"a", b"1")]
+
+
+def test_a_block_that_refers_to_the_table_says_something_new_when_the_table_has_changed() -> None:
     encoder, decoder = Encoder(), BlockDecoder()
-    for number in list(range(MAX_REMEMBERED + 10)) * 2:
-        fields = [(b"x-number", b"%d" % number)]
-        assert decoder.decode(encoder.encode(fields)).fields == fields
+    newest = b"\xbe"
+    for value in (b"first", b"second"):
+        decoder.decode(encoder.encode([(b"x-name", value)]))
+        assert decoder.decode(newest).fields == decoder.decode(newest).fields == [(b"x-name", value)]
+
+
+def test_what_remembered_blocks_add_is_in_the_table_when_it_is_referred_to() -> None:
+    decoder = BlockDecoder()
+    first, second = (b"\x40\x01%c\x01%c" % (name, name) for name in b"ab")
+    for block in (first, second, first):
+        decoder.decode(block)
+    assert decoder.decode(b"\xbe\xbf").fields == [(b"a", b"a"), (b"b", b"b")]
 
 
 def test_a_block_too_large_to_be_remembered_is_decoded_each_time() -> None:
     decoder = BlockDecoder()
     block = Encoder().encode([(b"x-large", b"\x01" * MAX_BLOCK, True)])
-    assert decoder.decode(block).fields == decoder.decode(block).fields == [(b"x-large", b"\x01" * MAX_BLOCK)]
+    first, second = decoder.decode(block), decoder.decode(block)
+    assert first is not second
+    assert first.fields == second.fields == [(b"x-large", b"\x01" * MAX_BLOCK)]
 
 
 def test_a_remembered_section_cannot_be_changed_by_whoever_got_its_head() -> None:
