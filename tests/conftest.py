@@ -8,6 +8,7 @@ from typing import Any
 import gevent
 import pytest
 import pytest_timeout
+from hypothesis import settings
 
 from tests.support import loopback
 from tests.support.certificates import Certificates
@@ -27,6 +28,11 @@ for _name in list(os.environ):
         "SSL_CERT_FILE",
     }:
         del os.environ[_name]
+
+# How hard properties are tried: "full" where the tests run once, "quick" where tox runs them many times over.
+settings.register_profile("full", max_examples=100, deadline=None)
+settings.register_profile("quick", max_examples=20, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "full"))
 
 _failed = pytest.StashKey[bool]()
 _watchdog = pytest.StashKey[Watchdog]()

@@ -29,8 +29,14 @@ from tests.protocol.peers import GET, HEAD, POST, Script, data
 Client = Callable[[], Protocol]
 
 # The checks around each test take time; Hypothesis repeats what it does inside of one.
-thorough = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(
+    max_examples=settings.default.max_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+quick = settings(
+    max_examples=settings.default.max_examples // 2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 def _http2() -> Http2Protocol:

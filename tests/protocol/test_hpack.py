@@ -231,6 +231,15 @@ def test_a_block_that_is_said_again_is_not_decoded_again() -> None:
     assert decoder.decode(_block(1)) is decoder.decode(_block(1))
 
 
+def test_a_block_that_needs_no_table_is_remembered_after_one_that_does() -> None:
+    decoder = BlockDecoder()
+    decoder.decode(b"\x40\x01a\x011")
+    decoder.decode(b"\xbe")
+    section = decoder.decode(_block(1))
+    decoder.decode(b"\x7e\x012")  # adds a field to the table, by a name in it
+    assert decoder.decode(_block(1)) is section
+
+
 def test_only_so_many_blocks_are_remembered() -> None:
     decoder = BlockDecoder()
     first = decoder.decode(_block(0))
