@@ -30,10 +30,10 @@ Client = Callable[[], Protocol]
 
 # The checks around each test take time; Hypothesis repeats what it does inside of one.
 thorough = settings(
-    max_examples=settings.default.max_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=settings().max_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 quick = settings(
-    max_examples=settings.default.max_examples // 2,
+    max_examples=settings().max_examples // 2,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
