@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol as Interface
 
-from greenh2._errors import TransportError
+from greenh2._errors import LocalProtocolError, TransportError
 
 #: Field lines in order, duplicates kept, names as they were received or given.
 Fields = list[tuple[bytes, bytes]]
@@ -25,6 +25,12 @@ class RequestHead:
     target: bytes
     fields: Fields
     expects_body: bool = False
+
+    def __post_init__(self) -> None:
+        if self.method == b"CONNECT":  # what follows its answer is no HTTP (RFC 9110 section 9.3.6)
+            raise LocalProtocolError(
+                "CONNECT opens a tunnel, which no response can hold: use a proxy for that"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from greenh2._errors import ServerDisconnected
-from greenh2._protocol.events import CapacityChanged, HeadReceived, ResponseEnded
+from greenh2._errors import LocalProtocolError, ServerDisconnected
+from greenh2._protocol.events import CapacityChanged, HeadReceived, RequestHead, ResponseEnded
 from greenh2._protocol.http1 import READ_AHEAD, Http1Protocol
 from tests.protocol.peers import GET, HEAD, connection_failure
 from tests.protocol.test_http1 import OK, body, client, post
@@ -248,3 +248,11 @@ def test_a_connection_without_a_request_sends_nothing_and_wants_data() -> None:
     assert protocol.sendable(0) == 0
     assert protocol.wants_data
     assert protocol.outgoing() == b""
+
+
+def test_a_request_that_cannot_be_written_does_not_revive_a_retired_connection() -> None:
+    protocol = Http1Protocol("http://example.org")
+    protocol.shutdown()
+    with pytest.raises(LocalProtocolError):
+        protocol.open(RequestHead(b"GET", b"http", b"a", b"/", []), end=True)
+    assert protocol.retired
