@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+from typing import Any
+
 import pytest
 
 from greenh2._models.parameters import charset_of, is_text_encoding, parse_links
@@ -80,4 +83,14 @@ def test_garbage_between_links_is_passed_over() -> None:
 
 
 def test_an_encoding_that_does_not_heed_replacement_is_none_for_text() -> None:
-    assert not is_text_encoding("punycode")
+    def refuse(data: Any, errors: str = "strict") -> tuple[str, int]:
+        raise UnicodeError("no errors but strict ones")
+
+    def stubborn(name: str) -> codecs.CodecInfo | None:
+        return codecs.CodecInfo(codecs.ascii_encode, refuse, name=name) if name == "stubborn" else None
+
+    codecs.register(stubborn)
+    try:
+        assert not is_text_encoding("stubborn")
+    finally:
+        codecs.unregister(stubborn)

@@ -3,7 +3,6 @@
 import gc
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -17,11 +16,13 @@ PATIENCE = 2.0
 _DESCRIPTORS = Path("/proc/self/fd")
 
 
-def living_greenlets() -> Iterator["Greenlet[..., Any]"]:
-    """Every greenlet that was spawned and is not finished, of all hubs."""
-    for candidate in gc.get_objects():
-        if issubclass(type(candidate), Greenlet) and not candidate.dead:
-            yield candidate
+_started: "WeakSet[Greenlet[..., Any]]" = WeakSet()
+Greenlet.add_spawn_callback(_started.add)
+
+
+def living_greenlets() -> "list[Greenlet[..., Any]]":
+    """Every greenlet that was started since this module was imported and is not finished, of all hubs."""
+    return [one for one in _started if not one.dead]
 
 
 def open_descriptors() -> dict[int, str]:
