@@ -49,6 +49,7 @@ class Pool:
         self._waiting: dict[PoolLane, None] = {}
         self._idle: dict[Connection, None] = {}
         self._resting: dict[Connection, None] = {}
+        self._rested: dict[Connection, None] = {}
         self._max_idle = limits.max_keepalive_connections
         self._relief = Relief(self, limits.fairness_delay)
         self._pulse = Pulse(self, limits.ping_interval, limits.ping_timeout)
@@ -226,24 +227,30 @@ class Pool:
             self._pulse.watch(connection)
         elif connection.draining:
             connection.close(connection.draining)
-        elif self._waiting and connection not in self._idle:
-            # Greenlets that were answered in this turn of the loop are about to run, and may want it again at once.
-            if connection not in self._resting:
-                self._resting[connection] = None
-                get_hub().loop.run_callback(self._end_rest, connection)
-        else:
+        elif self._max_idle == 0:
             self._idle[connection] = None
+        elif not (connection in self._idle or connection in self._resting or connection in self._rested):
+            if not self._resting:
+                get_hub().loop.run_callback(self._rest)
+            self._resting[connection] = None
 
-    def _end_rest(self, connection: Connection) -> None:
-        """A turn of the loop later: if it is still idle, it is free for every origin."""
-        if connection in self._resting:
-            del self._resting[connection]
-            self._idle[connection] = None
-            self._serve(self._lanes[connection.route])
+    def _rest(self) -> None:
+        """Greenlets that were answered in this turn of the loop are about to run, and may want a connection again."""
+        rested, self._resting = self._resting, {}
+        self._rested.update(rested)
+        get_hub().loop.run_callback(self._end_rest)
+
+    def _end_rest(self) -> None:
+        """They have run: what they left is free for every origin, and may be too many."""
+        rested, self._rested = self._rested, {}
+        self._idle.update(rested)
+        for route in {connection.route: None for connection in rested}:
+            self._serve(self._lanes[route])
 
     def _leave_idle(self, connection: Connection) -> None:
         self._idle.pop(connection, None)
         self._resting.pop(connection, None)
+        self._rested.pop(connection, None)
 
     def _open(self, connection: Connection) -> Exchange:
         exchange = connection.open()

@@ -136,7 +136,7 @@ def test_the_reaper_ends_with_the_last_idle_connection(
     server = origin()
     client = make_client(limits=greenh2.Limits(keepalive_expiry=None))
     client.get(server.url)
-    gevent.sleep(0)
+    gevent.idle()
     assert len(reapers()) == 1
     server.hang_up()
     gevent.sleep(1.2)
