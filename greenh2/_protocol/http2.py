@@ -9,6 +9,7 @@ answered, and the windows are credited as the user reads.
 from __future__ import annotations
 
 from math import inf
+from time import monotonic
 
 from h2.errors import ErrorCodes
 from h2.events import Event as H2Event
@@ -50,11 +51,16 @@ from greenh2._protocol.machine import CONNECTION_WINDOW, MAX_FRAME_SIZE, STREAM_
 #: Streams opened before the server's SETTINGS have told how many it allows.  RFC 9113 section 6.5.2 sets no bound, but
 #: a server that allows fewer than arrive may refuse them, or end the connection; the first request never waits.
 INITIAL_STREAMS = 1
-#: PING and SETTINGS that may come between two frames of use; each makes us queue an answer (CVE-2019-9512, -9515).
+#: Frames that bring nothing which may come between two of use, and in so many seconds: PING and SETTINGS make us queue
+#: answers (CVE-2019-9512, -9515), and empty DATA, WINDOW_UPDATE, resets and the like cost time (CVE-2019-9518).
 MAX_CHATTER = 10_000
+CHATTER_SPAN = 10.0
 _LAST_STREAM_ID = 2**31 - 1
 #: A header block that says ":status: 200", by HPACK's static table: what h2 is shown of a response.
 _STATUS_200 = b"\x88"
+_FOR_H2 = frozenset(
+    (FrameType.SETTINGS, FrameType.PING, FrameType.RST_STREAM, FrameType.WINDOW_UPDATE, FrameType.PRIORITY)
+)
 _STREAM_CLOSED = ErrorCodes.STREAM_CLOSED.to_bytes(4, "big")
 
 
@@ -87,6 +93,7 @@ class Http2Protocol:
         self._out = bytearray()
         self._uncredited = 0
         self._chatter = 0
+        self._chatter_since = monotonic()
         self._settings_unacked = 1
         self._max_streams: float = INITIAL_STREAMS
         self._goaway: Goaway | None = None
@@ -199,6 +206,9 @@ class Http2Protocol:
         return events
 
     def _take(self, frame: Frame, events: list[Event]) -> None:
+        self._chatter += 1
+        if self._chatter > MAX_CHATTER:
+            self._check_pace()
         match frame.kind:
             case FrameType.DATA:
                 self._take_data(frame, events)
@@ -208,14 +218,11 @@ class Http2Protocol:
                 self._take_goaway(frame, events)
             case FrameType.SETTINGS if frame.flags & ACK:
                 self._check_acknowledgement(frame)
-            case FrameType.SETTINGS | FrameType.PING:
-                self._count_chatter()
-                self._feed(frame, events)
             case FrameType.PUSH_PROMISE:
                 raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "a push was promised, with push disabled")
             case FrameType.RST_STREAM if frame.stream_id >= self._next_id or not frame.stream_id % 2:
                 raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, f"RST_STREAM on idle {frame.stream_id}")
-            case FrameType.RST_STREAM | FrameType.WINDOW_UPDATE | FrameType.PRIORITY:
+            case kind if kind in _FOR_H2:
                 self._feed(frame, events)
             case _:
                 return  # RFC 9113 section 5.5: what is unknown is ignored
@@ -318,10 +325,11 @@ class Http2Protocol:
 
     # SETTINGS, PING, GOAWAY
 
-    def _count_chatter(self) -> None:
-        self._chatter += 1
-        if self._chatter > MAX_CHATTER:
-            raise FrameViolation(ErrorCodes.ENHANCE_YOUR_CALM, "too many PING and SETTINGS, and nothing else")
+    def _check_pace(self) -> None:
+        now = monotonic()
+        if now - self._chatter_since < CHATTER_SPAN:
+            raise FrameViolation(ErrorCodes.ENHANCE_YOUR_CALM, "too many frames of no use, and nothing else")
+        self._chatter, self._chatter_since = 0, now
 
     def _check_acknowledgement(self, settings: Frame) -> None:
         if settings.stream_id:
