@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from greenh2._connection.connection import Connection
 
 
+#: What waits to be read in pieces smaller than this is joined, so that a body of single bytes takes no more memory than
+#: its window allows (bytes).
+_SMALL = 1024
+
+
 class Upload(Protocol):
     """What is used of a request's body."""
 
@@ -252,6 +257,9 @@ class Exchange:
 
     def take_data(self, data: bytes, cost: int) -> None:
         self.answered = True
+        if self._inbox and len(self._inbox[-1][0]) < _SMALL:
+            before, paid = self._inbox.pop()
+            data, cost = before + data, paid + cost
         self._inbox.append((data, cost))
         self._bell.ring()
 
