@@ -38,6 +38,9 @@ from greenh2._protocol.events import (
 _numbers = itertools.count(1)
 #: Uploads wait while more than this is on its way to the kernel (bytes): a turn of the loop takes no more of them.
 HIGH_WATER = 256 * 1024
+#: What may wait for a peer that goes on talking (bytes): more than uploads and heads come to, so it is our answers to a
+#: peer that asks and does not listen (CVE-2019-9517).
+MOST_UNSENT = 2 * 1024 * 1024
 #: What is read at one go of `probe` and the like, so that a peer that never stops cannot hold the hub (reads).
 _MOST_READS = 64
 
@@ -315,7 +318,12 @@ class Connection:
         self._dispatch(events)
         if not self.closed:
             self._flush()
-            if cleared:
+            if self.channel.unsent > MOST_UNSENT:
+                error = RemoteProtocolError(
+                    f"{self.route.origin} goes on talking, and does not read what is sent"
+                )
+                self._die(error, str(error))
+            elif cleared:
                 self._settle()
         return not self.channel.ended
 
