@@ -304,32 +304,44 @@ class Connection:
 
     def _read(self) -> bool:
         """Take what one read gives; False when nothing was there, or nothing more will be."""
+        protocol, channel = self.protocol, self.channel
+        cleared = False
         try:
-            data = self.channel.read()
-            if data is None and not self.channel.ended:
-                return False
-            cleared = self.life.sign()
-            events = self._receive(data) if data else []
-            if self.channel.ended:
-                events += self._receive(b"")
+            if protocol.backlog:
+                events = self._understand(protocol.receive_more)
+            else:
+                data = channel.read()
+                if data is None and not channel.ended:
+                    return False
+                cleared = self.life.sign()
+                events = self._understand(protocol.receive, data) if data else []
+            if channel.ended and not protocol.backlog:
+                events += self._understand(protocol.receive, b"")
         except TransportError as exc:
             self._die(exc, "read failed")
             return False
         self._dispatch(events)
         if not self.closed:
             self._flush()
-            if self.channel.unsent > MOST_UNSENT:
+            if protocol.backlog:
+                self._hub.loop.run_callback(self._go_on)
+            if channel.unsent > MOST_UNSENT:
                 error = RemoteProtocolError(
                     f"{self.route.origin} goes on talking, and does not read what is sent"
                 )
                 self._die(error, str(error))
             elif cleared:
                 self._settle()
-        return not self.channel.ended
+        return protocol.backlog or not channel.ended
 
-    def _receive(self, data: bytes) -> list[Event]:
+    def _go_on(self) -> None:
+        """Take more of what came with the last read: others had a turn of the loop."""
+        if self.protocol.backlog and not self.closed and os.getpid() == self._pid:
+            self._read()
+
+    def _understand(self, receive: Callable[..., list[Event]], *data: bytes) -> list[Event]:
         try:
-            return self.protocol.receive(data)
+            return receive(*data)
         except Exception as exc:  # nothing that a parser makes of a peer's bytes may be raised in the hub
             error = RemoteProtocolError(f"what {self.route.origin} sent could not be understood: {exc!r}")
             error.__cause__ = exc

@@ -115,6 +115,8 @@ class Protocol(Interface):
     name: str
     #: Whether several streams may be open at once.
     multiplexed: bool
+    #: Whether `receive` left something to be taken by `receive_more`, so that others get their turn.
+    backlog: bool
 
     @property
     def streams_allowed(self) -> float:
@@ -155,6 +157,9 @@ class Protocol(Interface):
 
     def receive(self, data: bytes) -> list[Event]:
         """Take bytes from the network, ``b""`` for its end, and return what they mean."""
+
+    def receive_more(self) -> list[Event]:
+        """Go on with what has arrived, where `backlog` says that not all of it has been taken yet."""
 
     def ping(self, payload: bytes) -> None:
         """Queue a question to which the peer must answer, where the protocol has one."""

@@ -40,17 +40,19 @@ class FrameType(IntEnum):
     CONTINUATION = 9
 
 
+_HEADERS = int(FrameType.HEADERS)
+_CONTINUATION = int(FrameType.CONTINUATION)
+#: A HEADERS frame that is its whole block says this of these flags.
+_PLAIN_BLOCK = END_HEADERS | PADDED | PRIORITY
+
+
 class Frame(NamedTuple):
-    """One whole frame; ``raw`` includes its header."""
+    """One whole frame."""
 
     kind: int
     flags: int
     stream_id: int
-    raw: bytes
-
-    @property
-    def payload(self) -> bytes:
-        return self.raw[FRAME_HEADER:]
+    payload: bytes
 
 
 class FrameViolation(Exception):
@@ -67,10 +69,12 @@ class FrameSplitter:
     A header block is given as one HEADERS frame, without padding and priority, however many frames it came in.
     """
 
-    __slots__ = ("_block", "_block_size", "_buffer", "_fragments", "_max_size", "_started")
+    __slots__ = ("_block", "_block_size", "_buffer", "_fragments", "_max_size", "_needed", "_started")
 
     def __init__(self, max_frame_size: int) -> None:
+        #: What has arrived of a frame that is not whole yet, and how many bytes its next step needs.
         self._buffer = bytearray()
+        self._needed = FRAME_HEADER
         self._max_size = max_frame_size
         self._started = False
         self._block: Frame | None = None
@@ -85,35 +89,43 @@ class FrameSplitter:
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Yield the frames that are complete now; raises FrameViolation.
 
-        Reads no further than the caller iterates; what is left over stays for the next call.
+        Reads no further than the caller iterates.  What is left over stays for the next call, which must not come
+        before this iteration has ended.
         """
-        buffer = self._buffer
-        buffer += data
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._needed:
+                return
+            data = bytes(self._buffer)
+            self._buffer.clear()
+        self._needed = FRAME_HEADER
         position = 0
-        end = len(buffer)
+        end = len(data)
         try:
             while end - position >= FRAME_HEADER:
-                high, low, kind, flags, stream_id = _HEADER.unpack_from(buffer, position)
+                high, low, kind, flags, stream_id = _HEADER.unpack_from(data, position)
                 length = high << 8 | low
                 stream_id &= 0x7FFFFFFF
-                self._check(length, kind, flags, stream_id)
-                if end - position < FRAME_HEADER + length:
+                if length > self._max_size or self._block or kind == _CONTINUATION or not self._started:
+                    self._check(data, length, kind, flags, stream_id)
+                start = position + FRAME_HEADER
+                if end - start < length:
+                    self._needed = FRAME_HEADER + length
                     break
-                raw = bytes(buffer[position : position + FRAME_HEADER + length])
-                position += FRAME_HEADER + length
+                position = start + length
                 self._started = True
-                frame = Frame(kind, flags, stream_id, raw)
-                if kind not in (FrameType.HEADERS, FrameType.CONTINUATION):
+                frame = Frame(kind, flags, stream_id, data[start:position])
+                if kind != _HEADERS and kind != _CONTINUATION:
                     yield frame
                 elif (block := self._join(frame)) is not None:
                     yield block
         finally:
-            del buffer[:position]
+            self._buffer += data[position:]
 
-    def _check(self, length: int, kind: int, flags: int, stream_id: int) -> None:
+    def _check(self, data: bytes, length: int, kind: int, flags: int, stream_id: int) -> None:
         if not self._started:
-            if self._buffer.startswith(b"HTTP/"):
-                line = bytes(self._buffer[:64]).split(b"\r\n")[0]
+            if data.startswith(b"HTTP/"):
+                line = data[:64].split(b"\r\n")[0]
                 raise FrameViolation(
                     ErrorCodes.HTTP_1_1_REQUIRED, f"the server answered in HTTP/1.x, not HTTP/2: {line!r}"
                 )
@@ -138,9 +150,11 @@ class FrameSplitter:
 
     def _join(self, frame: Frame) -> Frame | None:
         """Collect a header block, and return it when it is whole."""
+        if self._block is None and frame.flags & _PLAIN_BLOCK == END_HEADERS:
+            return frame
         first = self._block or frame
         self._fragments.append(content(frame))
-        self._block_size += len(frame.raw)
+        self._block_size += FRAME_HEADER + len(frame.payload)
         if self._block_size > MAX_HEADER_BLOCK:
             raise FrameViolation(
                 ErrorCodes.ENHANCE_YOUR_CALM, f"a header block takes more than {MAX_HEADER_BLOCK} bytes"
@@ -149,11 +163,11 @@ class FrameSplitter:
             self._block = first
             return None
         flags = END_HEADERS | first.flags & END_STREAM
-        raw = frame_bytes(FrameType.HEADERS, flags, first.stream_id, b"".join(self._fragments))
+        block = b"".join(self._fragments)
         self._block = None
         self._block_size = 0
         self._fragments.clear()
-        return Frame(FrameType.HEADERS, flags, first.stream_id, raw)
+        return Frame(FrameType.HEADERS, flags, first.stream_id, block)
 
 
 def frame_bytes(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
@@ -161,15 +175,31 @@ def frame_bytes(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> 
     return _HEADER.pack(len(payload) >> 8, len(payload) & 0xFF, kind, flags, stream_id) + payload
 
 
+def header_frames(flags: int, stream_id: int, block: bytes, max_size: int) -> bytes:
+    """Return a header block as HEADERS, with CONTINUATION where the peer takes no frame as large as that."""
+    if len(block) <= max_size:
+        return frame_bytes(_HEADERS, flags | END_HEADERS, stream_id, block)
+    parts = [block[start : start + max_size] for start in range(0, len(block), max_size)]
+    return b"".join(
+        [
+            frame_bytes(_HEADERS, flags, stream_id, parts[0]),
+            *[frame_bytes(_CONTINUATION, 0, stream_id, part) for part in parts[1:-1]],
+            frame_bytes(_CONTINUATION, END_HEADERS, stream_id, parts[-1]),
+        ]
+    )
+
+
 def content(frame: Frame) -> bytes:
     """Return what a frame carries, without padding and priority.  Raises FrameViolation (RFC 9113 section 6.1)."""
-    if frame.kind == FrameType.CONTINUATION:  # it has neither, whatever its flags
-        return frame.payload
     payload = frame.payload
+    if (
+        not frame.flags & (PADDED | PRIORITY) or frame.kind == _CONTINUATION
+    ):  # which has neither, whatever its flags
+        return payload
     start = padding = 0
     if frame.flags & PADDED:
         start, padding = 1, int.from_bytes(payload[:1], "big")
-    if frame.flags & PRIORITY and frame.kind == FrameType.HEADERS:
+    if frame.flags & PRIORITY and frame.kind == _HEADERS:
         start += _PRIORITY_FIELDS
     if start > len(payload):
         raise FrameViolation(

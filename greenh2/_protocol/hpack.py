@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from h2.errors import ErrorCodes
@@ -26,8 +26,6 @@ MAX_REMEMBERED = 256
 MAX_INDEXED_FIELD = 512
 #: A larger block is not remembered (bytes).
 MAX_BLOCK = 4096
-#: What h2 is shown in the place of every request's fields.
-STAND_IN = [HeaderTuple(b":method", b"GET")]
 
 #: In place of a count of changes: whatever the table holds.
 _ANY = -1
@@ -83,7 +81,7 @@ class WatchedTable(HeaderTable):
 
 
 class BlockEncoder(BoundedEncoder):
-    """Makes header blocks out of remembered pieces, and hands them to h2 when that asks for them.
+    """Makes header blocks out of remembered pieces.
 
     What a field is encoded to depends on the field and on the table.  So each piece is remembered until the table
     changes; and to keep it from changing, a field enters it only when it is met a second time, while paths and
@@ -98,10 +96,9 @@ class BlockEncoder(BoundedEncoder):
         self._pieces: dict[tuple[bytes, bytes], bytes] = {}
         self._pieces_of = 0
         self._met: dict[tuple[bytes, bytes], None] = {}
-        self._block = b""
 
-    def prepare(self, fields: Sequence[HeaderTuple]) -> None:
-        """Encode a field section, pseudo-fields first, as the block that h2 asks for next."""
+    def block(self, fields: Sequence[HeaderTuple]) -> bytes:
+        """Encode a field section, pseudo-fields first."""
         block = [super().encode(())] if self.header_table.resized else []
         for field in fields:
             # The table may change in the midst of a block: what was encoded before holds, what follows may not.
@@ -110,11 +107,7 @@ class BlockEncoder(BoundedEncoder):
                 self._pieces_of = self.header_table.changes
             piece = self._pieces.get(field)
             block.append(self._encode_field(field) if piece is None else piece)
-        self._block = b"".join(block)
-
-    def encode(self, headers: Iterable[object], huffman: bool = True) -> bytes:
-        """Return the block that was prepared: h2 is shown a stand-in for the fields."""
-        return self._block
+        return b"".join(block)
 
     def _encode_field(self, field: HeaderTuple) -> bytes:
         name, value = field
@@ -134,8 +127,7 @@ class BlockDecoder:
 
     A block that refers to the table says the same until the table changes.  One that does not says the same for ever,
     but may add to the table (nginx adds its fields every time, and never refers to them): that is owed to the table
-    until a block comes that is not remembered.  The decoder stands before h2's own, which takes malformed fields, and
-    any trouble, for the end of a connection.
+    until a block comes that is not remembered.
     """
 
     def __init__(self) -> None:

@@ -36,12 +36,13 @@ class Http1Protocol:
     name = "HTTP/1.1"
     multiplexed = False
     greeting = False
+    backlog = False
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         self._stream = 0
-        self._out = bytearray()
+        self._out: list[bytes] = []
         self._retired = False
         self._broken = False
         self._started = False
@@ -67,7 +68,7 @@ class Http1Protocol:
     def open(self, head: RequestHead, *, end: bool) -> int:
         try:
             request = h11.Request(method=head.method, target=head.target, headers=head.fields)
-            self._out += self._h11.send(request) or b""
+            self._out.append(self._h11.send(request) or b"")
         except h11.LocalProtocolError as exc:
             self._retired = self._retired or self._h11.our_state is h11.ERROR
             raise LocalProtocolError(f"the request to {self._origin} cannot be sent: {exc}") from exc
@@ -87,7 +88,7 @@ class Http1Protocol:
             return
         try:
             if data:
-                self._out += self._h11.send(h11.Data(data=data)) or b""
+                self._out.append(self._h11.send(h11.Data(data=data)) or b"")
             if end:
                 self._end_request()
         except h11.LocalProtocolError as exc:
@@ -97,7 +98,7 @@ class Http1Protocol:
             ) from exc
 
     def _end_request(self) -> None:
-        self._out += self._h11.send(h11.EndOfMessage()) or b""
+        self._out.append(self._h11.send(h11.EndOfMessage()) or b"")
         self._sending = False
         if self._answered:
             self._next_cycle()
@@ -123,8 +124,7 @@ class Http1Protocol:
         self._retired = True
 
     def outgoing(self) -> bytes:
-        out = bytes(self._out)
-        self._out.clear()
+        out, self._out = b"".join(self._out), []
         return out
 
     # -- receiving -------------------------------------------------------------------------------------------
@@ -145,6 +145,10 @@ class Http1Protocol:
         except h11.RemoteProtocolError as exc:
             self._fail(self._error(data, exc), events)
         return events
+
+    def receive_more(self) -> list[Event]:
+        """Return nothing: all that arrives is taken at once."""
+        return []
 
     def _take(self, event: object, events: list[Event]) -> bool:
         """Translate one event of h11; False when it has no more for now."""

@@ -1,23 +1,24 @@
-"""HTTP/2 for a client: h2's state machine, behind a frame splitter, with greenh2's own judgement of responses.
+"""HTTP/2 for a client: its streams and their frames, beside h2's state machine for the connection as a whole.
 
-h2 keeps stream states and flow control, and is shown well-formed responses only: one header block that says 200 for
-the head, and END_STREAM for the end.  What it leaves open or does harshly is done here: GOAWAY lets the streams at
-or below its last id finish, a malformed response ends its own stream only, frames that race our RST_STREAM are not
-answered, and the windows are credited as the user reads.
+h2 speaks for the connection: preface, SETTINGS, PING, and what the peer's window for all takes.  Streams are kept here,
+for what h2 leaves open or does harshly, and because each would cost a request several times what it costs here: GOAWAY
+lets the streams at or below its last id finish, a malformed response ends its own stream only, frames that race our
+RST_STREAM are not answered, frames that bring nothing are counted, and the windows are credited as the user reads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import inf
 from time import monotonic
 
 from h2.errors import ErrorCodes
 from h2.events import Event as H2Event
-from h2.events import PingAckReceived, RemoteSettingsChanged, StreamReset, WindowUpdated
+from h2.events import PingAckReceived, RemoteSettingsChanged, WindowUpdated
 from h2.exceptions import ProtocolError as H2ProtocolError
+from h2.settings import SettingCodes
 
 from greenh2._errors import LocalProtocolError, RemoteProtocolError, ServerDisconnected, TransportError
-from greenh2._protocol.answer import Answer
 from greenh2._protocol.events import (
     CapacityChanged,
     ConnectionFailed,
@@ -34,19 +35,19 @@ from greenh2._protocol.events import (
 from greenh2._protocol.fields import Malformed, request_fields, section_size
 from greenh2._protocol.frames import (
     ACK,
-    END_HEADERS,
     END_STREAM,
-    FRAME_HEADER,
     Frame,
     FrameSplitter,
     FrameType,
     FrameViolation,
     content,
     frame_bytes,
+    header_frames,
 )
 from greenh2._protocol.goaway import Goaway, code_name
-from greenh2._protocol.hpack import STAND_IN, BlockDecoder, BlockEncoder
-from greenh2._protocol.machine import CONNECTION_WINDOW, MAX_FRAME_SIZE, STREAM_WINDOW, new_machine
+from greenh2._protocol.hpack import BlockDecoder, BlockEncoder
+from greenh2._protocol.machine import CONNECTION_WINDOW, MAX_FRAME_SIZE, new_machine
+from greenh2._protocol.stream import MAX_WINDOW, Stream
 
 #: Streams opened before the server's SETTINGS have told how many it allows.  RFC 9113 section 6.5.2 sets no bound, but
 #: a server that allows fewer than arrive may refuse them, or end the connection; the first request never waits.
@@ -55,25 +56,14 @@ INITIAL_STREAMS = 1
 #: answers (CVE-2019-9512, -9515), and empty DATA, WINDOW_UPDATE, resets and the like cost time (CVE-2019-9518).
 MAX_CHATTER = 10_000
 CHATTER_SPAN = 10.0
+#: Frames that are taken at one go: a turn of the loop belongs to others too.
+MOST_FRAMES = 1000
+#: Streams that are over and remembered.
+MAX_REMEMBERED = 1024
 _LAST_STREAM_ID = 2**31 - 1
-#: A header block that says ":status: 200", by HPACK's static table: what h2 is shown of a response.
-_STATUS_200 = b"\x88"
-_FOR_H2 = frozenset(
-    (FrameType.SETTINGS, FrameType.PING, FrameType.RST_STREAM, FrameType.WINDOW_UPDATE, FrameType.PRIORITY)
-)
-_STREAM_CLOSED = ErrorCodes.STREAM_CLOSED.to_bytes(4, "big")
-
-
-class _Stream:
-    """What we know of one stream that h2 holds open."""
-
-    __slots__ = ("answer", "local_done", "remote_done", "unread")
-
-    def __init__(self, *, to_head: bool, local_done: bool) -> None:
-        self.answer = Answer(to_head=to_head)
-        self.local_done = local_done
-        self.remote_done = False
-        self.unread = 0
+_DATA, _HEADERS = int(FrameType.DATA), int(FrameType.HEADERS)
+_WORD = 4
+_PRIORITY_SIZE = 5
 
 
 class Http2Protocol:
@@ -87,17 +77,21 @@ class Http2Protocol:
         self._encoder = BlockEncoder()
         self._h2 = new_machine(self._encoder)
         self._splitter = FrameSplitter(MAX_FRAME_SIZE)
+        self._frames: Iterator[Frame] = iter(())
         self._decoder = BlockDecoder()
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
+        #: Streams on which both sides have said their last word; the oldest are forgotten.
+        self._ended: dict[int, None] = {}
         self._next_id = 1
-        self._out = bytearray()
-        self._uncredited = 0
+        self._out = [self._h2.data_to_send()]
+        self._receivable = CONNECTION_WINDOW
         self._chatter = 0
         self._chatter_since = monotonic()
         self._settings_unacked = 1
         self._max_streams: float = INITIAL_STREAMS
         self._goaway: Goaway | None = None
         self._broken = False
+        self.backlog = False
 
     @property
     def streams_allowed(self) -> float:
@@ -119,17 +113,21 @@ class Http2Protocol:
 
     def open(self, head: RequestHead, *, end: bool) -> int:
         fields = request_fields(head)
-        allowed = self._h2.remote_settings.max_header_list_size
+        settings = self._h2.remote_settings
+        allowed = settings.max_header_list_size
         if allowed is not None and (size := section_size(fields)) > allowed:
             raise LocalProtocolError(
                 f"the request's header fields take {size} bytes; {self._origin} accepts at most {allowed} "
                 "(SETTINGS_MAX_HEADER_LIST_SIZE). Nothing was sent."
             )
         stream_id = self._next_id
-        self._encoder.prepare(fields)
-        self._h2.send_headers(stream_id, STAND_IN, end_stream=end)
+        flags = END_STREAM if end else 0
+        block = self._encoder.block(fields)
+        self._out.append(header_frames(flags, stream_id, block, self._h2.max_outbound_frame_size))
         self._next_id += 2
-        self._streams[stream_id] = _Stream(to_head=head.method == b"HEAD", local_done=end)
+        self._streams[stream_id] = Stream(
+            to_head=head.method == b"HEAD", local_done=end, sendable=settings.initial_window_size
+        )
         self._chatter = 0
         return stream_id
 
@@ -137,18 +135,23 @@ class Http2Protocol:
         stream = self._streams.get(stream_id)
         if stream is None or stream.local_done:
             return 0
-        return max(0, min(self._h2.local_flow_control_window(stream_id), self._h2.max_outbound_frame_size))
+        machine = self._h2
+        return max(
+            0, min(stream.sendable, machine.outbound_flow_control_window, machine.max_outbound_frame_size)
+        )
 
     def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
         stream = self._streams.get(stream_id)
         if stream is None or stream.local_done:
             return
-        self._h2.send_data(stream_id, data, end_stream=end)
+        self._out.append(frame_bytes(_DATA, END_STREAM if end else 0, stream_id, data))
+        stream.sendable -= len(data)
+        self._h2.outbound_flow_control_window -= len(data)
         self._chatter = 0
         if end:
             stream.local_done = True
             if stream.remote_done:
-                del self._streams[stream_id]
+                self._finish(stream_id)
 
     def stop_sending(self, stream_id: int) -> None:
         # RFC 9113 section 8.1: NO_ERROR says that the answer was enough. A reset ends receiving too, so not before.
@@ -162,12 +165,8 @@ class Http2Protocol:
 
     def consumed(self, stream_id: int, cost: int) -> None:
         stream = self._streams.get(stream_id)
-        if stream is None or stream.remote_done:
-            return
-        stream.unread += cost
-        if stream.unread >= STREAM_WINDOW // 2:
-            self._h2.increment_flow_control_window(stream.unread, stream_id)
-            stream.unread = 0
+        if stream is not None and (increment := stream.credit(cost)):
+            self._enlarge(stream_id, increment)
 
     def ping(self, payload: bytes) -> None:
         """Queue a PING with these 8 bytes."""
@@ -180,24 +179,39 @@ class Http2Protocol:
             self._h2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=0)
 
     def outgoing(self) -> bytes:
-        self._out += self._h2.data_to_send()
-        out = bytes(self._out)
-        self._out.clear()
+        self._collect()
+        out, self._out = b"".join(self._out), []
         return out
+
+    def _collect(self) -> None:
+        """Put what h2 has to say behind what was said before."""
+        if said := self._h2.data_to_send():
+            self._out.append(said)
+
+    def _enlarge(self, stream_id: int, increment: int) -> None:
+        self._out.append(frame_bytes(FrameType.WINDOW_UPDATE, 0, stream_id, increment.to_bytes(_WORD, "big")))
 
     # -- receiving -------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
         if self._broken:
-            return events
+            return []
         if not data:
-            events.append(ConnectionFailed(self._disconnected()))
+            failed = ConnectionFailed(self._disconnected())
             self._close()
-            return events
+            return [failed]
+        self._frames = self._splitter.feed(data)
+        return self.receive_more()
+
+    def receive_more(self) -> list[Event]:
+        events: list[Event] = []
+        self.backlog = False
         try:
-            for frame in self._splitter.feed(data):
+            for count, frame in enumerate(self._frames, 1):
                 self._take(frame, events)
+                if count == MOST_FRAMES:
+                    self.backlog = True
+                    break
         except FrameViolation as violation:
             self._h2.close_connection(violation.code, last_stream_id=0)
             events.append(self._failed(str(violation), violation.__cause__))
@@ -209,82 +223,103 @@ class Http2Protocol:
         self._chatter += 1
         if self._chatter > MAX_CHATTER:
             self._check_pace()
+        kind = frame.kind
+        if kind == _DATA:
+            self._take_data(frame, events)
+        elif kind == _HEADERS:
+            self._take_headers(frame, events)
+        else:
+            self._take_control(frame, events)
+
+    def _take_control(self, frame: Frame, events: list[Event]) -> None:
         match frame.kind:
-            case FrameType.DATA:
-                self._take_data(frame, events)
-            case FrameType.HEADERS:
-                self._take_headers(frame, events)
             case FrameType.GOAWAY:
                 self._take_goaway(frame, events)
             case FrameType.SETTINGS if frame.flags & ACK:
                 self._check_acknowledgement(frame)
+            case FrameType.SETTINGS | FrameType.PING:
+                self._feed(frame, events)
+            case FrameType.WINDOW_UPDATE if not frame.stream_id:
+                self._feed(frame, events)
+            case FrameType.WINDOW_UPDATE:
+                self._take_window_update(frame, events)
+            case FrameType.RST_STREAM:
+                self._take_reset(frame, events)
             case FrameType.PUSH_PROMISE:
                 raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "a push was promised, with push disabled")
-            case FrameType.RST_STREAM if frame.stream_id >= self._next_id or not frame.stream_id % 2:
-                raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, f"RST_STREAM on idle {frame.stream_id}")
-            case kind if kind in _FOR_H2:
-                self._feed(frame, events)
+            case FrameType.PRIORITY if not frame.stream_id:
+                raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "PRIORITY of no stream")
+            case FrameType.PRIORITY:
+                _check_size(frame, _PRIORITY_SIZE)
             case _:
                 return  # RFC 9113 section 5.5: what is unknown is ignored
 
     def _feed(self, frame: Frame, events: list[Event]) -> None:
-        for event in self._h2.receive_data(frame.raw):
+        for event in self._h2.receive_data(frame_bytes(*frame)):
             self._translate(event, events)
+        self._collect()
 
     def _translate(self, event: H2Event, events: list[Event]) -> None:
         match event:
-            case WindowUpdated(stream_id=stream_id):
-                events.append(WindowOpened(stream_id or 0))
-            case StreamReset(stream_id=stream_id, error_code=code, remote_reset=remote):
-                self._reset_by_peer(stream_id, int(code or 0), bool(remote), events)
+            case WindowUpdated():
+                events.append(WindowOpened(0))
             case PingAckReceived(ping_data=payload):
                 events.append(PingAnswered(payload or b""))
-            case RemoteSettingsChanged():
+            case RemoteSettingsChanged(changed_settings=changed):
                 self._max_streams = self._declared_streams()
-                # INITIAL_WINDOW_SIZE may have changed: uploaders must look again.
+                if (window := changed.get(SettingCodes.INITIAL_WINDOW_SIZE)) is not None:
+                    self._resize_windows((window.new_value or 0) - (window.original_value or 0))
+                # Uploaders must look again.
                 events += [CapacityChanged(), WindowOpened(0)]
+
+    def _resize_windows(self, difference: int) -> None:
+        """RFC 9113 section 6.9.2: a new initial window changes those of open streams too, also below zero."""
+        for stream in self._streams.values():
+            stream.sendable += difference
+            if stream.sendable > MAX_WINDOW:
+                raise FrameViolation(
+                    ErrorCodes.FLOW_CONTROL_ERROR, "SETTINGS made the window of a stream too large"
+                )
 
     # HEADERS, DATA
 
     def _take_headers(self, frame: Frame, events: list[Event]) -> None:
-        section = self._decoder.decode(frame.payload)  # also for a stream that is over: the table is shared
+        section = self._decoder.decode(content(frame))  # also for a stream that is over: the table is shared
         stream_id = frame.stream_id
-        end = bool(frame.flags & END_STREAM)
-        shown = frame_bytes(FrameType.HEADERS, END_HEADERS, stream_id, _STATUS_200)
         stream = self._receiving(stream_id)
         if stream is None:
-            self._drop(stream_id, shown)
+            if stream_id in self._ended:
+                raise FrameViolation(ErrorCodes.STREAM_CLOSED, f"HEADERS on stream {stream_id} after its end")
             return
+        end = bool(frame.flags & END_STREAM)
         try:
             head = stream.answer.take_fields(section, end=end)
         except Malformed as exc:
             self._malformed(stream_id, exc, events)
             return
         if head is not None:
-            self._h2.receive_data(shown)
             self._chatter = 0
             events.append(HeadReceived(stream_id, head))
         if end:
-            self._h2.receive_data(frame_bytes(FrameType.DATA, END_STREAM, stream_id))
             self._end(stream_id, stream, [] if head is not None else section.fields.copy(), events)
 
     def _take_data(self, frame: Frame, events: list[Event]) -> None:
-        data = content(frame)
-        stream_id = frame.stream_id
-        end = bool(frame.flags & END_STREAM)
-        stream = self._receiving(stream_id)
-        if stream is not None:
-            try:
-                stream.answer.take_data(len(data), end=end)
-            except Malformed as exc:
-                self._malformed(stream_id, exc, events)
-                stream = None
-        if stream is None:
-            self._drop(stream_id, frame.raw)
-            return
-        self._h2.receive_data(frame.raw)
-        cost = len(frame.raw) - FRAME_HEADER
+        stream_id, cost = frame.stream_id, len(frame.payload)
         self._credit_connection(cost)
+        data = content(frame)
+        stream = self._receiving(stream_id)
+        if stream is None:
+            return
+        end = bool(frame.flags & END_STREAM)
+        stream.receivable -= cost
+        if stream.receivable < 0:
+            self._fail(stream_id, ErrorCodes.FLOW_CONTROL_ERROR, "sent more than its window allows", events)
+            return
+        try:
+            stream.answer.take_data(len(data), end=end)
+        except Malformed as exc:
+            self._malformed(stream_id, exc, events)
+            return
         if data:
             self._chatter = 0
             events.append(DataReceived(stream_id, data, cost))
@@ -293,35 +328,71 @@ class Http2Protocol:
         if end:
             self._end(stream_id, stream, [], events)
 
-    def _receiving(self, stream_id: int) -> _Stream | None:
+    def _receiving(self, stream_id: int) -> Stream | None:
         """Return the stream if its response may go on."""
         stream = self._streams.get(stream_id)
-        if stream is not None and stream.remote_done:  # RFC 9113 section 5.1, half-closed (remote)
+        if stream is None:
+            self._check_opened(stream_id)
+            return None  # what was on its way when the stream ended: RFC 9113 section 5.1, closed
+        if stream.remote_done:  # RFC 9113 section 5.1, half-closed (remote)
             self._reset(stream_id, ErrorCodes.STREAM_CLOSED)
             return None
         return stream
 
-    def _drop(self, stream_id: int, raw: bytes) -> None:
-        """Let h2 judge and count a frame of a stream that is over, but not answer it.
-
-        h2 sends a RST_STREAM for each.  RFC 9113 section 5.1 wants such frames ignored, and servers count resets.
-        """
-        self._h2.receive_data(raw)
-        queued = self._h2.data_to_send()
-        self._out += queued.removesuffix(frame_bytes(FrameType.RST_STREAM, 0, stream_id, _STREAM_CLOSED))
+    def _check_opened(self, stream_id: int) -> None:
+        if stream_id >= self._next_id or not stream_id % 2:
+            raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, f"a frame on idle stream {stream_id}")
 
     def _credit_connection(self, cost: int) -> None:
-        # A quarter at a time: h2 keeps up to a half to itself, of what was dropped.
-        self._uncredited += cost
-        if self._uncredited >= CONNECTION_WINDOW // 4:
-            self._h2.increment_flow_control_window(self._uncredited)
-            self._uncredited = 0
+        """Take so much out of the window for all, and enlarge it by a quarter at a time."""
+        self._receivable -= cost
+        if self._receivable < 0:
+            raise FrameViolation(
+                ErrorCodes.FLOW_CONTROL_ERROR, "more was sent than the connection's window allows"
+            )
+        if self._receivable <= CONNECTION_WINDOW * 3 // 4:
+            self._enlarge(0, CONNECTION_WINDOW - self._receivable)
+            self._receivable = CONNECTION_WINDOW
 
-    def _end(self, stream_id: int, stream: _Stream, trailers: Fields, events: list[Event]) -> None:
+    def _end(self, stream_id: int, stream: Stream, trailers: Fields, events: list[Event]) -> None:
         stream.remote_done = True
         if stream.local_done:
-            del self._streams[stream_id]
+            self._finish(stream_id)
         events.append(ResponseEnded(stream_id, trailers))
+
+    # WINDOW_UPDATE, RST_STREAM
+
+    def _take_window_update(self, frame: Frame, events: list[Event]) -> None:
+        _check_size(frame, _WORD)
+        self._check_opened(frame.stream_id)
+        stream = self._streams.get(frame.stream_id)
+        if stream is None:
+            return  # RFC 9113 section 5.1: it may cross the end of the stream
+        increment = int.from_bytes(frame.payload, "big") & MAX_WINDOW
+        stream.sendable += increment
+        if not increment:
+            self._fail(frame.stream_id, ErrorCodes.PROTOCOL_ERROR, "enlarged its window by nothing", events)
+        elif stream.sendable > MAX_WINDOW:
+            self._fail(frame.stream_id, ErrorCodes.FLOW_CONTROL_ERROR, "made its window too large", events)
+        else:
+            events.append(WindowOpened(frame.stream_id))
+
+    def _take_reset(self, frame: Frame, events: list[Event]) -> None:
+        _check_size(frame, _WORD)
+        stream_id = frame.stream_id
+        self._check_opened(stream_id)
+        stream = self._streams.pop(stream_id, None)
+        if stream is None:
+            return
+        if stream.remote_done:
+            return  # RFC 9113 section 8.1: a whole answer outlives its stream
+        code = int.from_bytes(frame.payload, "big")
+        error = RemoteProtocolError(
+            f"{self._origin} reset stream {stream_id}: {code_name(code)}",
+            unprocessed=code == ErrorCodes.REFUSED_STREAM,
+            http11_required=code == ErrorCodes.HTTP_1_1_REQUIRED,
+        )
+        events.append(StreamFailed(stream_id, error))
 
     # SETTINGS, PING, GOAWAY
 
@@ -348,11 +419,11 @@ class Http2Protocol:
     def _take_goaway(self, frame: Frame, events: list[Event]) -> None:
         self._goaway = Goaway.parse(frame).after(self._goaway)
         last_id = self._goaway.last_id
-        self._out += self._h2.data_to_send()
         for stream_id in [number for number in self._streams if number > last_id]:
-            answered = self._streams[stream_id].remote_done
-            self._reset(stream_id, ErrorCodes.CANCEL)
-            if not answered:
+            # No RST_STREAM: the server knows, and if it has closed, a needless word would be met by a TCP reset, which
+            # costs the answers that are on their way.
+            stream = self._streams.pop(stream_id)
+            if not stream.remote_done:
                 error = RemoteProtocolError(
                     f"{self._origin} did not process stream {stream_id}: {self._goaway}",
                     unprocessed=True,
@@ -360,27 +431,31 @@ class Http2Protocol:
                     moved=not self._goaway.code,
                 )
                 events.append(StreamFailed(stream_id, error))
-        # The resets tell h2 what comes late from now on. The server knows; and if it has closed, a needless word
-        # would be met by a TCP reset, which costs the answers that are on their way.
-        self._h2.data_to_send()
         events.append(CapacityChanged())
 
     # -- ends ------------------------------------------------------------------------------------------------
 
+    def _finish(self, stream_id: int) -> None:
+        """Both sides have said their last word."""
+        del self._streams[stream_id]
+        self._ended[stream_id] = None
+        if len(self._ended) > MAX_REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+
     def _reset(self, stream_id: int, code: ErrorCodes) -> None:
         del self._streams[stream_id]
-        self._h2.reset_stream(stream_id, code)
+        self._write_reset(stream_id, code)
 
-    def _reset_by_peer(self, stream_id: int, code: int, remote: bool, events: list[Event]) -> None:
-        if self._streams.pop(stream_id).remote_done:
-            return  # RFC 9113 section 8.1: a whole answer outlives its stream
-        what = "reset" if remote else "broke the rules of"
-        error = RemoteProtocolError(
-            f"{self._origin} {what} stream {stream_id}: {code_name(code)}",
-            unprocessed=remote and code == ErrorCodes.REFUSED_STREAM,
-            http11_required=remote and code == ErrorCodes.HTTP_1_1_REQUIRED,
-        )
-        events.append(StreamFailed(stream_id, error))
+    def _write_reset(self, stream_id: int, code: ErrorCodes) -> None:
+        self._out.append(frame_bytes(FrameType.RST_STREAM, 0, stream_id, code.to_bytes(_WORD, "big")))
+
+    def _fail(self, stream_id: int, code: ErrorCodes, deed: str, events: list[Event]) -> None:
+        """End a stream on which the peer broke a rule of its own."""
+        whole = self._streams[stream_id].remote_done
+        self._reset(stream_id, code)
+        if not whole:
+            error = RemoteProtocolError(f"{self._origin} {deed} on stream {stream_id}: {code.name}")
+            events.append(StreamFailed(stream_id, error))
 
     def _malformed(self, stream_id: int, problem: Malformed, events: list[Event]) -> None:
         """End a stream whose response is malformed (RFC 9113 section 8.1.1: a stream error of PROTOCOL_ERROR)."""
@@ -406,3 +481,11 @@ class Http2Protocol:
             return ServerDisconnected(message)
         kind = RemoteProtocolError if self._goaway.code else ServerDisconnected
         return kind(f"{message}, after {self._goaway}")
+
+
+def _check_size(frame: Frame, size: int) -> None:
+    if len(frame.payload) != size:
+        raise FrameViolation(
+            ErrorCodes.FRAME_SIZE_ERROR,
+            f"a frame of type {frame.kind} has {len(frame.payload)} bytes, not {size}",
+        )

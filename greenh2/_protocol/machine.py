@@ -15,34 +15,14 @@ STREAM_WINDOW = 2 * 1024 * 1024
 CONNECTION_WINDOW = 16 * 1024 * 1024
 MAX_FRAME_SIZE = 64 * 1024
 _DEFAULT_WINDOW = 65535
-#: After so many new streams, those that are over are dropped.
-CLEAN_UP_EVERY = 64
 
 
-class Machine(H2Connection):
-    """h2's connection, which does not walk through all of its streams for each request."""
+def new_machine(encoder: Encoder) -> H2Connection:
+    """Return a client's state machine with its preface, SETTINGS and WINDOW_UPDATE queued.
 
-    _opened = 0
-
-    @property
-    def open_outbound_streams(self) -> int:
-        """Nothing that h2 should bound: the owner counts.  Asked for each new stream, it drops old ones at times."""
-        self._opened += 1
-        if self._opened % CLEAN_UP_EVERY == 0:
-            self._open_streams(1)
-        return 0
-
-
-def new_machine(encoder: Encoder) -> Machine:
-    """Return a client's state machine with its preface, SETTINGS and WINDOW_UPDATE queued."""
-    machine = Machine(
-        H2Configuration(
-            client_side=True,
-            header_encoding=None,
-            validate_outbound_headers=False,  # Request and fields.py have checked them
-            normalize_outbound_headers=False,
-        )
-    )
+    It is shown what concerns the connection as a whole, and no streams.  The encoder is told what table the peer keeps.
+    """
+    machine = H2Connection(H2Configuration(client_side=True, header_encoding=None))
     machine.encoder = encoder
     machine.local_settings = Settings(
         client=True,

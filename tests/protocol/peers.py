@@ -13,7 +13,7 @@ from hpack import Encoder
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
 
 from greenh2._errors import TransportError
-from greenh2._protocol.events import ConnectionFailed, Event, RequestHead, StreamFailed
+from greenh2._protocol.events import ConnectionFailed, Event, Protocol, RequestHead, StreamFailed
 from greenh2._protocol.http2 import Http2Protocol
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -23,6 +23,14 @@ POST = RequestHead(b"POST", b"https", b"example.org", b"/", [(b"Host", b"example
 
 AnyFrame = TypeVar("AnyFrame", bound=Frame)
 AnyEvent = TypeVar("AnyEvent", bound=ServerEvent)
+
+
+def receive(client: Protocol, portion: bytes) -> list[Event]:
+    """Let a client take a portion of bytes to its end, however many goes that takes."""
+    events = client.receive(portion)
+    while client.backlog:
+        events += client.receive_more()
+    return events
 
 
 class Talk:
@@ -45,7 +53,7 @@ class Talk:
                 return events
             self.seen += self.server.receive_data(up)
             if down:
-                events += self.client.receive(down)
+                events += receive(self.client, down)
 
     def open(self, head: RequestHead = GET, *, end: bool = True) -> int:
         """Open a stream and let the server know."""
@@ -81,8 +89,9 @@ class Script:
 
     def say(self, *frames: Frame | bytes) -> list[Event]:
         """Send frames in one portion."""
-        return self.client.receive(
-            b"".join(frame if isinstance(frame, bytes) else frame.serialize() for frame in frames)
+        return receive(
+            self.client,
+            b"".join(frame if isinstance(frame, bytes) else frame.serialize() for frame in frames),
         )
 
     def block(self, *fields: tuple[bytes, bytes]) -> bytes:

@@ -24,7 +24,7 @@ from greenh2._protocol.events import (
 from greenh2._protocol.frames import FrameType, frame_bytes
 from greenh2._protocol.http1 import Http1Protocol
 from greenh2._protocol.http2 import Http2Protocol
-from tests.protocol.peers import GET, HEAD, POST, Script, data
+from tests.protocol.peers import GET, HEAD, POST, Script, data, receive
 
 Client = Callable[[], Protocol]
 
@@ -87,7 +87,7 @@ HTTP1 = [
 def _receive(client: Protocol, portions: list[bytes]) -> list[Event]:
     """Let the client receive the portions and the end, and check what holds for any bytes."""
     started = perf_counter()
-    events = [event for portion in [*portions, b""] for event in client.receive(portion)]
+    events = [event for portion in [*portions, b""] for event in receive(client, portion)]
     client.outgoing()
     assert perf_counter() - started < 10
     failures = [event for event in events if isinstance(event, ConnectionFailed)]

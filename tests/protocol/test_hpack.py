@@ -19,7 +19,6 @@ from greenh2._protocol.hpack import (
     MAX_ENCODER_TABLE,
     MAX_INDEXED_FIELD,
     MAX_REMEMBERED,
-    STAND_IN,
     BlockDecoder,
     BlockEncoder,
     BoundedEncoder,
@@ -130,11 +129,6 @@ def test_a_decoder_stays_in_step_through_all_changes() -> None:
         assert decoder.decode(encoder.encode(FIELDS), raw=True) == FIELDS
 
 
-def prepared(encoder: BlockEncoder, fields: list[HeaderTuple]) -> bytes:
-    encoder.prepare(fields)
-    return encoder.encode(STAND_IN)
-
-
 def head(*fields: tuple[bytes, bytes], path: bytes = b"/") -> list[HeaderTuple]:
     return request_fields(RequestHead(b"GET", b"https", b"example.org", path, list(fields)))
 
@@ -142,7 +136,7 @@ def head(*fields: tuple[bytes, bytes], path: bytes = b"/") -> list[HeaderTuple]:
 def test_a_secret_leaves_no_trace_in_the_table() -> None:
     encoder = BlockEncoder()
     for _ in range(3):
-        block = prepared(encoder, head((b"authorization", b"Basic c2VjcmV0")))
+        block = encoder.block(head((b"authorization", b"Basic c2VjcmV0")))
     assert (b"authorization", b"Basic c2VjcmV0") not in encoder.header_table.dynamic_entries
     assert b"\x1f\x08" in block  # literal, never indexed, with the static table's name
 
@@ -150,14 +144,14 @@ def test_a_secret_leaves_no_trace_in_the_table() -> None:
 def test_paths_and_fields_that_are_met_once_leave_the_table_alone() -> None:
     encoder = BlockEncoder()
     for number in range(20):
-        prepared(encoder, head((b"x-request-id", b"%d" % number), path=b"/%d" % number))
+        encoder.block(head((b"x-request-id", b"%d" % number), path=b"/%d" % number))
     assert list(encoder.header_table.dynamic_entries) == [(b":authority", b"example.org")]
 
 
 def test_a_request_that_is_sent_again_takes_a_byte_a_field() -> None:
     encoder = BlockEncoder()
     fields = head((b"accept", b"*/*"), (b"user-agent", b"somebody"))
-    blocks = [prepared(encoder, fields) for _ in range(4)]
+    blocks = [encoder.block(fields) for _ in range(4)]
     assert len(blocks[0]) > len(fields)
     assert [len(block) for block in blocks[2:]] == [len(fields)] * 2
 
@@ -165,7 +159,7 @@ def test_a_request_that_is_sent_again_takes_a_byte_a_field() -> None:
 def test_a_field_larger_than_the_table_can_hold_for_long_never_enters_it() -> None:
     encoder = BlockEncoder()
     for _ in range(3):
-        prepared(encoder, head((b"x-large", b"x" * MAX_INDEXED_FIELD)))
+        encoder.block(head((b"x-large", b"x" * MAX_INDEXED_FIELD)))
     assert b"x-large" not in dict(encoder.header_table.dynamic_entries)
 
 
@@ -190,7 +184,7 @@ def test_what_is_remembered_says_to_any_decoder_what_was_meant(
         if size is not None:
             encoder.header_table_size = size
         wanted = head(*fields, path=path)
-        assert decoder.decode(prepared(encoder, wanted), raw=True) == wanted
+        assert decoder.decode(encoder.block(wanted), raw=True) == wanted
 
 
 @given(st.lists(st.lists(st.tuples(NAMES, VALUES), max_size=4), max_size=40), st.data())
