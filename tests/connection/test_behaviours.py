@@ -141,3 +141,26 @@ def test_a_server_that_answers_while_it_is_written_to_is_read(talk: Converse) ->
     assert it.peer.read_exactly(size) == bytes(size)
     it.peer.send_bytes(b".")
     assert len(job.get().content) == size + 1
+
+
+def test_no_more_streams_are_open_than_the_server_allows_and_who_waits_is_served_in_order(
+    talk: Converse,
+) -> None:
+    it = talk(limits=1)
+    warm = it.request()
+    it.peer.send(SettingsFrame(0, {3: 1}))
+    it.peer.answer(it.peer.expect_request().stream_id)
+    warm.get()
+    jobs = [it.request(path=f"/{number}") for number in range(5)]
+    for number, job in enumerate(jobs):
+        request = it.peer.expect_request()
+        assert request.fields[b":path"] == b"/%d" % number
+        it.peer.send(PingFrame(0, b"any more"))
+        before = []
+        for frame in it.peer.frames():
+            before.append(frame)
+            if isinstance(frame, PingFrame):
+                break
+        assert not [frame for frame in before if isinstance(frame, HeadersFrame)]
+        it.peer.answer(request.stream_id)
+        assert job.get().status_code == 200

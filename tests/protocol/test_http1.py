@@ -250,6 +250,11 @@ def test_a_folded_line_is_unfolded() -> None:
     assert (b"a", b"b c") in event.head.fields
 
 
+def test_lines_may_end_in_lf_alone() -> None:
+    events = client().receive(b"HTTP/1.1 200 OK\nContent-Length: 3\n\nabc")
+    assert body(events) == b"abc"
+
+
 def test_as_many_field_lines_as_allowed_are_taken() -> None:
     events = client().receive(OK + b"a: b\r\n" * MAX_FIELD_LINES + b"\r\n")
     assert isinstance(events[0], HeadReceived)

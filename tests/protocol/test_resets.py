@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from h2.errors import ErrorCodes
 from h2.events import StreamReset
@@ -10,7 +12,7 @@ from hyperframe.frame import RstStreamFrame, WindowUpdateFrame
 from greenh2._errors import RemoteProtocolError
 from greenh2._protocol.events import DataReceived, ResponseEnded, StreamFailed
 from greenh2._protocol.frames import FrameType, frame_bytes
-from tests.protocol.peers import POST, Script, Talk, connection_failure, data, stream_failure
+from tests.protocol.peers import GET, POST, Script, Talk, connection_failure, data, stream_failure
 
 ALL_CODES = list(ErrorCodes)
 
@@ -266,3 +268,22 @@ def test_many_cancelled_streams_leave_nothing_open() -> None:
     talk.carry()
     assert talk.server.open_inbound_streams == 0
     assert talk.answer(talk.open(), end=True)
+
+
+def test_many_reset_streams_do_not_make_memory_grow() -> None:
+    script = Script()
+
+    def reset(count: int) -> int:
+        """Open so many streams, which the server resets, and return how much memory is held then."""
+        for _ in range(count):
+            stream_id = script.client.open(GET, end=True)
+            script.client.outgoing()
+            script.client.receive(_reset(stream_id, ErrorCodes.INTERNAL_ERROR).serialize())
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = reset(4200)
+        assert reset(1000) - before < 20_000
+    finally:
+        tracemalloc.stop()
