@@ -164,3 +164,14 @@ def test_no_more_streams_are_open_than_the_server_allows_and_who_waits_is_served
         assert not [frame for frame in before if isinstance(frame, HeadersFrame)]
         it.peer.answer(request.stream_id)
         assert job.get().status_code == 200
+
+
+def test_a_ping_that_cannot_be_written_runs_out_of_time(talk: Converse) -> None:
+    it = talk(timeout=UNBOUNDED, limits=greenh2.Limits(ping_interval=0.1, ping_timeout=0.3))
+    warm = it.request()
+    it.peer.send(SettingsFrame(0, {4: 2**24}), WindowUpdateFrame(0, 2**24))
+    it.peer.answer(it.peer.expect_request().stream_id)
+    warm.get()
+    job = it.request("POST", content=bytes(2**24))  # more than the kernel takes, and nobody reads it
+    with pytest.raises(greenh2.ServerDisconnected, match="PING"):
+        job.get(timeout=5.0)
