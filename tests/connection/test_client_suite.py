@@ -233,8 +233,7 @@ ends("6.8", "GOAWAY on a stream", PROTOCOL_ERROR)(lambda peer, stream: [raw(GOAW
 ends("6.7", "PING on a stream", PROTOCOL_ERROR)(lambda peer, stream: [raw(PING, 0, 1, bytes(8))])
 ends("6.7", "PING of 6 bytes", FRAME_SIZE_ERROR)(lambda peer, stream: [raw(PING, 0, 0, bytes(6))])
 ends("6.9", "WINDOW_UPDATE by 0", PROTOCOL_ERROR)(lambda peer, stream: [raw(WINDOW_UPDATE, 0, 0, bytes(4))])
-# Section 5.4.2 lets a client end the connection for an error of a stream.
-ends("6.9", "WINDOW_UPDATE of a stream by 0", PROTOCOL_ERROR)(
+resets("6.9", "WINDOW_UPDATE of a stream by 0", PROTOCOL_ERROR)(
     lambda peer, stream: [head(stream), raw(WINDOW_UPDATE, 0, stream, bytes(4))]
 )
 ends("6.9", "WINDOW_UPDATE of 3 bytes", FRAME_SIZE_ERROR)(
