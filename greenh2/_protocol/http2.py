@@ -1,16 +1,13 @@
 """HTTP/2 for a client: its streams and their frames, beside h2's state machine for the connection as a whole.
 
-h2 speaks for the connection: preface, SETTINGS, PING, and what the peer's window for all takes.  Streams are kept here,
-for what h2 leaves open or does harshly, and because each would cost a request several times what it costs here: GOAWAY
-lets the streams at or below its last id finish, a malformed response ends its own stream only, frames that race our
-RST_STREAM are not answered, frames that bring nothing are counted, and the windows are credited as the user reads.
+h2 speaks for the connection (machine.py).  Streams are kept here, for what h2 does harshly, and because each would cost
+a request several times what it costs here: GOAWAY lets the streams at or below its last id finish, a malformed response
+ends its own stream only, frames that race our RST_STREAM are not answered, and the windows grow as the user reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
-from time import monotonic
 
 from h2.errors import ErrorCodes
 from h2.events import Event as H2Event
@@ -46,16 +43,9 @@ from greenh2._protocol.frames import (
 )
 from greenh2._protocol.goaway import Goaway, code_name
 from greenh2._protocol.hpack import BlockDecoder, BlockEncoder
-from greenh2._protocol.machine import CONNECTION_WINDOW, MAX_FRAME_SIZE, new_machine
+from greenh2._protocol.machine import MAX_FRAME_SIZE, Machine
 from greenh2._protocol.stream import MAX_WINDOW, Stream
 
-#: Streams opened before the server's SETTINGS have told how many it allows.  RFC 9113 section 6.5.2 sets no bound, but
-#: a server that allows fewer than arrive may refuse them, or end the connection; the first request never waits.
-INITIAL_STREAMS = 1
-#: Frames that bring nothing which may come between two of use, and in so many seconds: PING and SETTINGS make us queue
-#: answers (CVE-2019-9512, -9515), and empty DATA, WINDOW_UPDATE, resets and the like cost time (CVE-2019-9518).
-MAX_CHATTER = 10_000
-CHATTER_SPAN = 10.0
 #: Frames that are taken at one go: a turn of the loop belongs to others too.
 MOST_FRAMES = 1000
 #: Streams that are over and remembered.
@@ -75,7 +65,7 @@ class Http2Protocol:
     def __init__(self, origin: str) -> None:
         self._origin = origin
         self._encoder = BlockEncoder()
-        self._h2 = new_machine(self._encoder)
+        self._machine = Machine(self._encoder)
         self._splitter = FrameSplitter(MAX_FRAME_SIZE)
         self._frames: Iterator[Frame] = iter(())
         self._decoder = BlockDecoder()
@@ -83,19 +73,14 @@ class Http2Protocol:
         #: Streams on which both sides have said their last word; the oldest are forgotten.
         self._ended: dict[int, None] = {}
         self._next_id = 1
-        self._out = [self._h2.data_to_send()]
-        self._receivable = CONNECTION_WINDOW
-        self._chatter = 0
-        self._chatter_since = monotonic()
-        self._settings_unacked = 1
-        self._max_streams: float = INITIAL_STREAMS
+        self._out = [self._machine.outgoing()]
         self._goaway: Goaway | None = None
         self._broken = False
         self.backlog = False
 
     @property
     def streams_allowed(self) -> float:
-        return self._max_streams
+        return self._machine.streams_allowed
 
     @property
     def greeting(self) -> bool:
@@ -113,8 +98,8 @@ class Http2Protocol:
 
     def open(self, head: RequestHead, *, end: bool) -> int:
         fields = request_fields(head)
-        settings = self._h2.remote_settings
-        allowed = settings.max_header_list_size
+        machine = self._machine
+        allowed = machine.max_header_list_size
         if allowed is not None and (size := section_size(fields)) > allowed:
             raise LocalProtocolError(
                 f"the request's header fields take {size} bytes; {self._origin} accepts at most {allowed} "
@@ -123,22 +108,19 @@ class Http2Protocol:
         stream_id = self._next_id
         flags = END_STREAM if end else 0
         block = self._encoder.block(fields)
-        self._out.append(header_frames(flags, stream_id, block, self._h2.max_outbound_frame_size))
+        self._out.append(header_frames(flags, stream_id, block, machine.max_frame_size))
         self._next_id += 2
         self._streams[stream_id] = Stream(
-            to_head=head.method == b"HEAD", local_done=end, sendable=settings.initial_window_size
+            to_head=head.method == b"HEAD", local_done=end, sendable=machine.initial_window
         )
-        self._chatter = 0
+        machine.of_use()
         return stream_id
 
     def sendable(self, stream_id: int) -> int:
         stream = self._streams.get(stream_id)
         if stream is None or stream.local_done:
             return 0
-        machine = self._h2
-        return max(
-            0, min(stream.sendable, machine.outbound_flow_control_window, machine.max_outbound_frame_size)
-        )
+        return max(0, min(stream.sendable, self._machine.sendable))
 
     def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
         stream = self._streams.get(stream_id)
@@ -146,8 +128,7 @@ class Http2Protocol:
             return
         self._out.append(frame_bytes(_DATA, END_STREAM if end else 0, stream_id, data))
         stream.sendable -= len(data)
-        self._h2.outbound_flow_control_window -= len(data)
-        self._chatter = 0
+        self._machine.sent(len(data))
         if end:
             stream.local_done = True
             if stream.remote_done:
@@ -171,12 +152,12 @@ class Http2Protocol:
     def ping(self, payload: bytes) -> None:
         """Queue a PING with these 8 bytes."""
         if not self._broken:
-            self._h2.ping(payload)
+            self._machine.ping(payload)
 
     def shutdown(self) -> None:
         if not self._broken:
             self._close()
-            self._h2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=0)
+            self._machine.end(ErrorCodes.NO_ERROR)
 
     def outgoing(self) -> bytes:
         self._collect()
@@ -185,7 +166,7 @@ class Http2Protocol:
 
     def _collect(self) -> None:
         """Put what h2 has to say behind what was said before."""
-        if said := self._h2.data_to_send():
+        if said := self._machine.outgoing():
             self._out.append(said)
 
     def _enlarge(self, stream_id: int, increment: int) -> None:
@@ -213,16 +194,14 @@ class Http2Protocol:
                     self.backlog = True
                     break
         except FrameViolation as violation:
-            self._h2.close_connection(violation.code, last_stream_id=0)
+            self._machine.end(violation.code)
             events.append(self._failed(str(violation), violation.__cause__))
         except H2ProtocolError as exc:  # h2 has queued the GOAWAY already
             events.append(self._failed(repr(exc), exc))
         return events
 
     def _take(self, frame: Frame, events: list[Event]) -> None:
-        self._chatter += 1
-        if self._chatter > MAX_CHATTER:
-            self._check_pace()
+        self._machine.count()
         kind = frame.kind
         if kind == _DATA:
             self._take_data(frame, events)
@@ -236,7 +215,7 @@ class Http2Protocol:
             case FrameType.GOAWAY:
                 self._take_goaway(frame, events)
             case FrameType.SETTINGS if frame.flags & ACK:
-                self._check_acknowledgement(frame)
+                self._machine.take_acknowledgement(frame)
             case FrameType.SETTINGS | FrameType.PING:
                 self._feed(frame, events)
             case FrameType.WINDOW_UPDATE if not frame.stream_id:
@@ -255,7 +234,7 @@ class Http2Protocol:
                 return  # RFC 9113 section 5.5: what is unknown is ignored
 
     def _feed(self, frame: Frame, events: list[Event]) -> None:
-        for event in self._h2.receive_data(frame_bytes(*frame)):
+        for event in self._machine.take(frame):
             self._translate(event, events)
         self._collect()
 
@@ -266,7 +245,6 @@ class Http2Protocol:
             case PingAckReceived(ping_data=payload):
                 events.append(PingAnswered(payload or b""))
             case RemoteSettingsChanged(changed_settings=changed):
-                self._max_streams = self._declared_streams()
                 if (window := changed.get(SettingCodes.INITIAL_WINDOW_SIZE)) is not None:
                     self._resize_windows((window.new_value or 0) - (window.original_value or 0))
                 # Uploaders must look again.
@@ -298,14 +276,15 @@ class Http2Protocol:
             self._malformed(stream_id, exc, events)
             return
         if head is not None:
-            self._chatter = 0
+            self._machine.of_use()
             events.append(HeadReceived(stream_id, head))
         if end:
             self._end(stream_id, stream, [] if head is not None else section.fields.copy(), events)
 
     def _take_data(self, frame: Frame, events: list[Event]) -> None:
         stream_id, cost = frame.stream_id, len(frame.payload)
-        self._credit_connection(cost)
+        if increment := self._machine.received(cost):
+            self._enlarge(0, increment)
         data = content(frame)
         stream = self._receiving(stream_id)
         if stream is None:
@@ -321,7 +300,7 @@ class Http2Protocol:
             self._malformed(stream_id, exc, events)
             return
         if data:
-            self._chatter = 0
+            self._machine.of_use()
             events.append(DataReceived(stream_id, data, cost))
         elif not end:
             self.consumed(stream_id, cost)  # nobody will: it was padding
@@ -342,17 +321,6 @@ class Http2Protocol:
     def _check_opened(self, stream_id: int) -> None:
         if stream_id >= self._next_id or not stream_id % 2:
             raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, f"a frame on idle stream {stream_id}")
-
-    def _credit_connection(self, cost: int) -> None:
-        """Take so much out of the window for all, and enlarge it by a quarter at a time."""
-        self._receivable -= cost
-        if self._receivable < 0:
-            raise FrameViolation(
-                ErrorCodes.FLOW_CONTROL_ERROR, "more was sent than the connection's window allows"
-            )
-        if self._receivable <= CONNECTION_WINDOW * 3 // 4:
-            self._enlarge(0, CONNECTION_WINDOW - self._receivable)
-            self._receivable = CONNECTION_WINDOW
 
     def _end(self, stream_id: int, stream: Stream, trailers: Fields, events: list[Event]) -> None:
         stream.remote_done = True
@@ -394,27 +362,7 @@ class Http2Protocol:
         )
         events.append(StreamFailed(stream_id, error))
 
-    # SETTINGS, PING, GOAWAY
-
-    def _check_pace(self) -> None:
-        now = monotonic()
-        if now - self._chatter_since < CHATTER_SPAN:
-            raise FrameViolation(ErrorCodes.ENHANCE_YOUR_CALM, "too many frames of no use, and nothing else")
-        self._chatter, self._chatter_since = 0, now
-
-    def _check_acknowledgement(self, settings: Frame) -> None:
-        if settings.stream_id:
-            raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, f"SETTINGS on stream {settings.stream_id}")
-        if settings.payload:
-            raise FrameViolation(ErrorCodes.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS has a payload")
-        self._settings_unacked -= 1
-        if self._settings_unacked < 0:
-            raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "SETTINGS were acknowledged that were never sent")
-
-    def _declared_streams(self) -> float:
-        # RFC 9113 section 6.5.2: initially there is no limit to this value. h2 says 2**32 + 1 for that.
-        declared = self._h2.remote_settings.max_concurrent_streams
-        return declared if declared < 2**32 else inf
+    # GOAWAY
 
     def _take_goaway(self, frame: Frame, events: list[Event]) -> None:
         self._goaway = Goaway.parse(frame).after(self._goaway)

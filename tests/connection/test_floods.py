@@ -28,7 +28,7 @@ from hyperframe.frame import (
 
 import greenh2
 from greenh2._connection import connection as connections
-from greenh2._protocol import http2
+from greenh2._protocol import http2, machine
 from tests.connection.conftest import HEAD, Converse, Ends, Talk
 from tests.connection.test_upload import BOTH
 from tests.support.rawserver import H2Peer, data
@@ -99,7 +99,7 @@ def in_mid_answer(it: Talk) -> tuple["gevent.Greenlet[..., bytes]", int]:
 def test_a_flood_of_frames_without_use_ends_the_connection(
     talk: Converse, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http2, "MAX_CHATTER", 1000)
+    monkeypatch.setattr(machine, "MAX_CHATTER", 1000)
     it = talk(timeout=5.0)
     reader, stream_id = in_mid_answer(it)
     pour(it.peer, USELESS[name](stream_id).serialize() * 2000)
@@ -111,7 +111,7 @@ def test_a_flood_of_frames_without_use_ends_the_connection(
 def test_such_a_flood_takes_little_memory(talk: Converse) -> None:
     it = talk(timeout=5.0)
     reader, _ = in_mid_answer(it)
-    flood = PING * (2 * http2.MAX_CHATTER)
+    flood = PING * (2 * machine.MAX_CHATTER)
     with little_memory():
         pour(it.peer, flood)
         with pytest.raises(greenh2.RemoteProtocolError, match="frames of no use"):
@@ -121,8 +121,8 @@ def test_such_a_flood_takes_little_memory(talk: Converse) -> None:
 def test_frames_without_use_are_no_flood_if_they_take_their_time(
     talk: Converse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http2, "MAX_CHATTER", 10)
-    monkeypatch.setattr(http2, "CHATTER_SPAN", 0.0)  # so that any time is time enough
+    monkeypatch.setattr(machine, "MAX_CHATTER", 10)
+    monkeypatch.setattr(machine, "CHATTER_SPAN", 0.0)  # so that any time is time enough
     it = talk(timeout=5.0)
     reader, stream_id = in_mid_answer(it)
     for _ in range(100):
@@ -180,15 +180,15 @@ def test_many_small_frames_are_taken_in_several_turns_of_the_loop(
     go_on = connection._go_on
 
     def count() -> None:
-        before = connection.protocol._chatter  # type: ignore[attr-defined]
+        before = connection.protocol._machine._chatter  # type: ignore[attr-defined]
         go_on()
-        taken.append(connection.protocol._chatter - before)  # type: ignore[attr-defined]
+        taken.append(connection.protocol._machine._chatter - before)  # type: ignore[attr-defined]
 
     monkeypatch.setattr(connection, "_go_on", count)
     exchange = connection.open()
     exchange.stream_id = connection.begin(exchange, HEAD, end=True)
     peer.send_at_once(PING * 8000)  # they are all there when the client first looks
-    while connection.protocol._chatter < 8000:  # type: ignore[attr-defined]
+    while connection.protocol._machine._chatter < 8000:  # type: ignore[attr-defined]
         gevent.sleep(0.001)
     assert taken
     assert max(taken) <= http2.MOST_FRAMES
@@ -315,7 +315,7 @@ def test_a_body_of_single_bytes_is_a_body(talk: Converse) -> None:
 def test_a_stream_of_small_events_with_pings_between_them_goes_on(
     talk: Converse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http2, "MAX_CHATTER", 10)
+    monkeypatch.setattr(machine, "MAX_CHATTER", 10)
     it = talk(timeout=5.0)
     reader, stream_id = in_mid_answer(it)
     event = data(stream_id, b"data: 1\n\n").serialize()
@@ -326,7 +326,7 @@ def test_a_stream_of_small_events_with_pings_between_them_goes_on(
 def test_a_window_that_opens_byte_by_byte_is_no_flood(
     talk: Converse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http2, "MAX_CHATTER", 10)
+    monkeypatch.setattr(machine, "MAX_CHATTER", 10)
     it = talk(timeout=5.0)
     job = it.request("POST", content=bytes(65535 + 200))
     stream_id = it.peer.expect_request().stream_id

@@ -9,7 +9,7 @@ from hyperframe.frame import Frame, PingFrame, SettingsFrame
 from greenh2._errors import RemoteProtocolError, ServerDisconnected
 from greenh2._protocol.events import ConnectionFailed, HeadReceived, PingAnswered, ResponseHead
 from greenh2._protocol.frames import FrameType, frame_bytes
-from greenh2._protocol.http2 import MAX_CHATTER
+from greenh2._protocol.machine import MAX_CHATTER
 from tests.protocol.peers import POST, Script, Talk, connection_failure, data, only
 
 # -- PING and frames that mean nothing to us ---------------------------------------------------------------------

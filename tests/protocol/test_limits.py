@@ -11,7 +11,8 @@ from hyperframe.frame import SettingsFrame
 
 from greenh2._errors import LocalProtocolError
 from greenh2._protocol.events import CapacityChanged, RequestHead, WindowOpened
-from greenh2._protocol.http2 import INITIAL_STREAMS, Http2Protocol
+from greenh2._protocol.http2 import Http2Protocol
+from greenh2._protocol.machine import INITIAL_STREAMS
 from tests.protocol.peers import GET, POST, Script, Talk
 
 STREAMS = SettingCodes.MAX_CONCURRENT_STREAMS

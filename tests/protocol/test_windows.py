@@ -187,7 +187,7 @@ def test_more_than_a_stream_s_window_ends_the_stream() -> None:
 
 def test_more_than_the_window_for_all_ends_the_connection() -> None:
     script = Script()
-    script.client._receivable = (
+    script.client._machine._receivable = (
         10  # the window is enlarged on arrival: nobody comes near its end by keeping to frames
     )
     stream_id = script.open()
