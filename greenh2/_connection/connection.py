@@ -204,7 +204,7 @@ class Connection:
             return 0
         return self.protocol.sendable(stream_id)
 
-    def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+    def send(self, stream_id: int, data: bytes | memoryview, *, end: bool) -> None:
         """Put a piece of a body on its way, at most `sendable` bytes."""
         self.protocol.send(stream_id, data, end=end)
         self._queued += len(data)

@@ -202,7 +202,7 @@ class Exchange:
         room = self._connection.sendable(self.stream_id)
         if not room:
             return False
-        piece, self._piece = bytes(self._piece[:room]), self._piece[room:]
+        piece, self._piece = self._piece[:room], self._piece[room:]
         self._sent += len(piece)
         last = self._sent == self._declared and not self._piece
         self._connection.send(self.stream_id, piece, end=last)

@@ -207,20 +207,29 @@ class Channel:
     # -- writing ---------------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Take these bytes into the buffer; they leave with the next `flush`."""
+        """Take these bytes into the buffer; they leave with the next `flush`, or at once where they are many."""
         if self.write_error is not None or self.closed:
             return
-        if self._tls is None:
-            self._out += data
-            return
+        with memoryview(data) as view:
+            for start in range(0, len(view), _RECORDS):
+                self._put(view[start : start + _RECORDS])
+
+    def _put(self, piece: memoryview) -> None:
+        wire: memoryview | bytes = piece if self._tls is None else self._encrypt(self._tls, piece)
+        # What fills the caches of the processor is not carried to memory and back.
+        sent = 0
+        if len(wire) >= _RECORDS and not self._out and self._writer is None:
+            sent = self._offer(wire)
+        self._out += wire[sent:] if sent else wire
+
+    def _encrypt(self, tls: ssl.SSLObject, piece: memoryview) -> bytes:
         try:
-            with memoryview(data) as view:
-                position = 0
-                while position < len(view):
-                    position += self._tls.write(view[position:])
+            position = 0
+            while position < len(piece):
+                position += tls.write(piece[position:])
         except ssl.SSLError as exc:
             self.write_error = exc
-        self._out += self._cipher_out.read()
+        return self._cipher_out.read()
 
     def flush(self) -> None:
         """Give the kernel what it takes now; the loop sends the rest when it can."""
@@ -236,18 +245,25 @@ class Channel:
         self._drained = callback
 
     def _send(self) -> None:
+        while self._out:
+            with memoryview(self._out) as view:
+                sent = self._offer(view)
+            if not sent:
+                return
+            del self._out[:sent]
+
+    def _offer(self, data: memoryview | bytes) -> int:
+        """Offer bytes to the kernel and return how many it took; all, after an error: they lead nowhere."""
         try:
-            while self._out:
-                with memoryview(self._out) as view:
-                    sent = self._sock.send(view)
-                del self._out[:sent]
-                self.taken += sent
-                self.progressed = monotonic()
+            sent = self._sock.send(data)
         except BlockingIOError:
-            return
+            return 0
         except OSError as exc:
             self.write_error = exc
-            self._out.clear()
+            return len(data)
+        self.taken += sent
+        self.progressed = monotonic()
+        return sent
 
     def _on_writable(self) -> None:
         if os.getpid() != self._pid:  # a copy in a forked child: the connection is not its own

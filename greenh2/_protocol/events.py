@@ -143,7 +143,7 @@ class Protocol(Interface):
     def sendable(self, stream_id: int) -> int:
         """Return how many bytes of body may be sent now."""
 
-    def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+    def send(self, stream_id: int, data: bytes | memoryview, *, end: bool) -> None:
         """Queue a piece of the body, at most `sendable` bytes; dropped if the stream is over."""
 
     def stop_sending(self, stream_id: int) -> None:

@@ -170,9 +170,10 @@ class FrameSplitter:
         return Frame(FrameType.HEADERS, flags, first.stream_id, block)
 
 
-def frame_bytes(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
+def frame_bytes(kind: int, flags: int, stream_id: int, payload: bytes | memoryview = b"") -> bytes:
     """Return a frame as it stands on the wire."""
-    return _HEADER.pack(len(payload) >> 8, len(payload) & 0xFF, kind, flags, stream_id) + payload
+    header = _HEADER.pack(len(payload) >> 8, len(payload) & 0xFF, kind, flags, stream_id)
+    return b"".join((header, payload))
 
 
 def header_frames(flags: int, stream_id: int, block: bytes, max_size: int) -> bytes:

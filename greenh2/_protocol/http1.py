@@ -83,12 +83,12 @@ class Http1Protocol:
     def sendable(self, stream_id: int) -> int:
         return _PIECE if self._sending and stream_id == self._stream else 0
 
-    def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+    def send(self, stream_id: int, data: bytes | memoryview, *, end: bool) -> None:
         if not self.sendable(stream_id):
             return
         try:
             if data:
-                self._out.append(self._h11.send(h11.Data(data=data)) or b"")
+                self._out.append(self._h11.send(h11.Data(data=bytes(data))) or b"")
             if end:
                 self._end_request()
         except h11.LocalProtocolError as exc:

@@ -122,7 +122,7 @@ class Http2Protocol:
             return 0
         return max(0, min(stream.sendable, self._machine.sendable))
 
-    def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+    def send(self, stream_id: int, data: bytes | memoryview, *, end: bool) -> None:
         stream = self._streams.get(stream_id)
         if stream is None or stream.local_done:
             return
