@@ -16,8 +16,6 @@ from greenh2._net.channel import Channel
 from greenh2._net.clock import Clock
 from greenh2._net.dns import Resolver, resolve
 from greenh2._protocol.events import Protocol
-from greenh2._protocol.http1 import Http1Protocol
-from greenh2._protocol.http2 import Http2Protocol
 
 #: ``http2=``: offer it over TLS, never, or speak it at once (also without TLS).
 Http2Choice = bool | Literal["prior-knowledge"]
@@ -76,12 +74,17 @@ class Dialer:
         return connection
 
     def _protocol(self, route: Route, channel: Channel) -> Protocol:
+        # Imported when spoken: h2 and h11 take as long to import as all the rest.
         agreed = channel.alpn
         unasked = agreed is None and self.http2 == "prior-knowledge" and not route.http1_only
         if agreed == "h2" or unasked:
+            from greenh2._protocol.http2 import Http2Protocol
+
             return Http2Protocol(route.origin)
         if not self.http1:
             raise ConnectError(
                 f"{route.origin} does not speak HTTP/2 (ALPN: {agreed}); http1=False forbids HTTP/1.1"
             )
+        from greenh2._protocol.http1 import Http1Protocol
+
         return Http1Protocol(route.origin)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from http.cookiejar import Cookie, CookieJar
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar, Union, cast, overload
 
 from greenh2._errors import CookieConflict
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
+    from http.cookiejar import Cookie, CookieJar
     from urllib.request import Request as UrllibRequest
 
     from greenh2._models.request import Request
     from greenh2._models.response import Response
 
-CookieTypes = Union["Cookies", CookieJar, Mapping[str, str], Sequence[tuple[str, str]]]
+CookieTypes = Union["Cookies", "CookieJar", Mapping[str, str], Sequence[tuple[str, str]]]
 Default = TypeVar("Default")
 
 
@@ -32,10 +33,11 @@ class Cookies(MutableMapping[str, str]):
 
     def __init__(self, cookies: CookieTypes | None = None) -> None:
         self.jar: CookieJar
-        if isinstance(cookies, CookieJar):
+        library = _library()
+        if isinstance(cookies, library.CookieJar):
             self.jar = cookies
             return
-        self.jar = CookieJar()
+        self.jar = library.CookieJar()
         self.update(cookies)
 
     def extract_cookies(self, response: Response) -> None:
@@ -54,7 +56,7 @@ class Cookies(MutableMapping[str, str]):
     def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
         """Set a cookie, until the end of the session."""
         self.jar.set_cookie(
-            Cookie(
+            _library().Cookie(
                 version=0,
                 name=name,
                 value=value,
@@ -116,12 +118,22 @@ class Cookies(MutableMapping[str, str]):
         match cookies:
             case None:
                 pass
-            case Cookies() | CookieJar():
-                for cookie in cookies.jar if isinstance(cookies, Cookies) else cookies:
-                    self.jar.set_cookie(cookie)
+            case Cookies():
+                self._take(cookies.jar)
+            case Mapping():
+                self._set_all(cookies.items())
+            case _ if isinstance(cookies, _library().CookieJar):
+                self._take(cookies)
             case _:
-                for name, value in cookies.items() if isinstance(cookies, Mapping) else cookies:
-                    self.set(name, value)
+                self._set_all(cast("Sequence[tuple[str, str]]", cookies))
+
+    def _take(self, jar: CookieJar) -> None:
+        for cookie in jar:
+            self.jar.set_cookie(cookie)
+
+    def _set_all(self, pairs: Iterable[tuple[str, str]]) -> None:
+        for name, value in pairs:
+            self.set(name, value)
 
     def __getitem__(self, name: str) -> str:
         """Return the value of a cookie.  Raises KeyError, or CookieConflict when several have this name."""
@@ -159,7 +171,7 @@ class Cookies(MutableMapping[str, str]):
         return list(self.jar)
 
     def __setstate__(self, cookies: list[Cookie]) -> None:
-        self.jar = CookieJar()
+        self.jar = _library().CookieJar()
         for cookie in cookies:
             self.jar.set_cookie(cookie)
 
@@ -206,3 +218,10 @@ class _JarResponse:
 
     def get_all(self, name: str, default: list[str]) -> list[str]:
         return self._headers.get_list(name) or default
+
+
+def _library() -> ModuleType:
+    """Return http.cookiejar, which brings urllib.request along: not to be imported before there are cookies."""
+    import http.cookiejar
+
+    return http.cookiejar

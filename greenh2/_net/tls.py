@@ -13,7 +13,6 @@ from functools import lru_cache
 from time import monotonic
 from typing import NamedTuple
 
-import certifi
 from gevent.ssl import SSLContext
 
 from greenh2._errors import ConnectError, ConnectTimeout, ReadError
@@ -91,6 +90,8 @@ def _shared_context(
     elif environment.ca_file or environment.ca_directory:
         context.load_verify_locations(environment.ca_file, environment.ca_directory)
     else:
+        import certifi  # brings half of importlib.resources along
+
         context.load_verify_locations(certifi.where())
     if cert:
         _show(context, *cert)
