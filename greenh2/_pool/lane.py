@@ -62,11 +62,13 @@ class Lane(Generic[C, W]):
         "connections",
         "dial_told",
         "dials",
+        "greeting",
         "limit",
         "multiplexed",
         "ready",
         "reluctant",
         "route",
+        "suspended",
         "waiters",
     )
 
@@ -79,6 +81,9 @@ class Lane(Generic[C, W]):
         self.connections: dict[C, None] = {}
         #: Those with room for another exchange; the last one is used first.
         self.ready: dict[C, None] = {}
+        #: Those whose peer has yet to say how many exchanges it allows, and those on which it allows none for now.
+        self.greeting: set[C] = set()
+        self.suspended: set[C] = set()
         #: In order of arrival.
         self.waiters: dict[W, None] = {}
         #: Connections that are being made.
@@ -98,7 +103,7 @@ class Lane(Generic[C, W]):
             return Wait()
         if self.reluctant and self.alive:
             return Wait()
-        if self.multiplexed and any(connection.suspended for connection in self.connections):
+        if self.multiplexed and self.suspended:
             return Wait()  # another connection would not be told more, or be allowed more
         return Dial()
 
@@ -112,7 +117,7 @@ class Lane(Generic[C, W]):
         """Whether the waiting requests wait for a connection that is being made, not for a place."""
         if self.multiplexed is False:
             return False
-        return bool(self.dials) or any(connection.greeting for connection in self.connections)
+        return bool(self.dials or self.greeting)
 
     @property
     def stranded(self) -> bool:
@@ -133,15 +138,22 @@ class Lane(Generic[C, W]):
         """Take a new connection, not ready yet."""
         self.connections[connection] = None
         self.reluctant = False
+        self.update(connection, room=False)
 
     def update(self, connection: C, *, room: bool) -> None:
-        """Note whether a connection has room."""
-        if room and connection in self.connections:
+        """Note whether a connection has room, and may have more soon."""
+        if connection not in self.connections:
+            return
+        if room:
             self.ready[connection] = None
         else:
             self.ready.pop(connection, None)
+        (self.greeting.add if connection.greeting else self.greeting.discard)(connection)
+        (self.suspended.add if connection.suspended else self.suspended.discard)(connection)
 
     def remove(self, connection: C) -> bool:
         """Forget a connection; False when it was not here."""
         self.ready.pop(connection, None)
+        self.greeting.discard(connection)
+        self.suspended.discard(connection)
         return self.connections.pop(connection, self) is None

@@ -68,6 +68,7 @@ def test_no_second_connection_is_made_while_the_first_has_not_said_what_it_allow
     assert one.decide() == Wait()
     assert one.shares_dial
     connection.greeting = connection.suspended = False
+    one.update(connection, room=False)
     assert one.decide() == Dial()
 
 
