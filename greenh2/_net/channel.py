@@ -164,7 +164,10 @@ class Channel:
                 raise self._tls_error
             while piece := tls.read(_RECORDS):
                 pieces.append(piece)
-            self.ended = True  # close_notify
+                if not self._cipher_in.pending and not tls.pending():
+                    break  # asking once more would be answered by an exception, which costs as much as a read
+            else:
+                self.ended = True  # close_notify
         except ssl.SSLWantReadError:
             if not pieces:
                 return None

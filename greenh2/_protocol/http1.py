@@ -1,6 +1,7 @@
 """HTTP/1.1 for a client: h11's state machine, in the words that HTTP/2 uses too.
 
-One stream at a time.  What h11 leaves open is decided here: a connection with bytes after its response, with both
+One stream at a time.  Plain requests and responses are handled without h11 (plain.py), which is called in as soon as
+one is not.  What h11 leaves open is decided here: a connection with bytes after its response, with both
 Content-Length and Transfer-Encoding, or with an unfinished upload is not used again, and interim responses are counted.
 """
 
@@ -20,10 +21,8 @@ from greenh2._protocol.events import (
     ResponseEnded,
     ResponseHead,
 )
+from greenh2._protocol.plain import MAX_FIELD_LINES, MAX_HEAD, plain_request, plain_response
 
-#: The most that a response's head may take (bytes).
-MAX_HEAD = 128 * 1024
-MAX_FIELD_LINES = 1000
 MAX_INTERIM = 50
 #: What the user may leave unread before reading from the network pauses (bytes).
 READ_AHEAD = 256 * 1024
@@ -40,7 +39,11 @@ class Http1Protocol:
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        #: For the present exchange, where that is not plain.
+        self._h11: h11.Connection
+        #: The request whose answer is expected to be plain, and what is missing of its body once the head is there.
+        self._plain: RequestHead | None = None
+        self._missing: int | None = None
         self._stream = 0
         self._out: list[bytes] = []
         self._retired = False
@@ -66,19 +69,33 @@ class Http1Protocol:
     # -- sending ---------------------------------------------------------------------------------------------
 
     def open(self, head: RequestHead, *, end: bool) -> int:
-        try:
-            request = h11.Request(method=head.method, target=head.target, headers=head.fields)
-            self._out.append(self._h11.send(request) or b"")
-        except h11.LocalProtocolError as exc:
-            self._retired = self._retired or self._h11.our_state is h11.ERROR
-            raise LocalProtocolError(f"the request to {self._origin} cannot be sent: {exc}") from exc
+        if self._stream and (self._sending or not self._answered):
+            self._retired = True
+            raise LocalProtocolError(f"a request to {self._origin} is open on this connection already")
+        plain = plain_request(head) if end else None
+        if plain is None:
+            machine = _new_h11()
+            self._out.append(self._begin(machine, head))
+            self._h11 = machine
+        else:
+            self._out.append(plain)
+        self._plain = None if plain is None else head
+        self._missing = None
         self._stream += 1
         self._started = self._answered = False
-        self._sending = True
+        self._sending = plain is None
         self._interim = self._unread = 0
-        if end:
+        if end and plain is None:
             self._end_request()
         return self._stream
+
+    def _begin(self, machine: h11.Connection, head: RequestHead) -> bytes:
+        try:
+            return (
+                machine.send(h11.Request(method=head.method, target=head.target, headers=head.fields)) or b""
+            )
+        except h11.LocalProtocolError as exc:
+            raise LocalProtocolError(f"the request to {self._origin} cannot be sent: {exc}") from exc
 
     def sendable(self, stream_id: int) -> int:
         return _PIECE if self._sending and stream_id == self._stream else 0
@@ -100,8 +117,6 @@ class Http1Protocol:
     def _end_request(self) -> None:
         self._out.append(self._h11.send(h11.EndOfMessage()) or b"")
         self._sending = False
-        if self._answered:
-            self._next_cycle()
 
     def stop_sending(self, stream_id: int) -> None:
         if stream_id == self._stream and self._sending:
@@ -138,6 +153,16 @@ class Http1Protocol:
             return events
         if data:
             self._started = True
+        if self._plain is not None:
+            rest = self._take_plain_head(data, events) if self._missing is None else data
+            if rest is None:
+                self._call_in_h11(self._plain)
+            elif data:
+                self._take_plain(rest, events)
+                return events
+            else:
+                self._fail(self._disconnected(), events)
+                return events
         try:
             self._h11.receive_data(data)
             while self._take(self._h11.next_event(), events):
@@ -145,6 +170,35 @@ class Http1Protocol:
         except h11.RemoteProtocolError as exc:
             self._fail(self._error(data, exc), events)
         return events
+
+    def _take_plain_head(self, data: bytes, events: list[Event]) -> bytes | None:
+        """Take a plain head and return what came behind it; None when it is not plain, or not whole."""
+        plain = plain_response(data)
+        if plain is None:
+            return None
+        head, self._missing, end = plain
+        events.append(HeadReceived(self._stream, head))
+        return data[end:]
+
+    def _take_plain(self, data: bytes, events: list[Event]) -> None:
+        """Take a piece of a body whose length is known."""
+        assert self._missing is not None
+        piece = data[: self._missing]
+        self._missing -= len(piece)
+        if piece:
+            self._unread += len(piece)
+            events.append(DataReceived(self._stream, piece, len(piece)))
+        if not self._missing:
+            self._answered = True
+            self._retired = self._retired or len(data) > len(piece)  # bytes that nobody asked for
+            events += [ResponseEnded(self._stream), CapacityChanged()]
+
+    def _call_in_h11(self, head: RequestHead) -> None:
+        """Let h11 have the response to a request that has left without it."""
+        self._plain = None
+        self._h11 = _new_h11()
+        self._begin(self._h11, head)
+        self._h11.send(h11.EndOfMessage())
 
     def receive_more(self) -> list[Event]:
         """Return nothing: all that arrives is taken at once."""
@@ -190,13 +244,7 @@ class Http1Protocol:
         # Not DONE: Connection: close, or HTTP/1.0. Trailing: bytes that nobody asked for, or the connection's end.
         if self._h11.their_state is not h11.DONE or any(self._h11.trailing_data):
             self._retired = True
-        if not self._sending:
-            self._next_cycle()
         events.append(CapacityChanged())
-
-    def _next_cycle(self) -> None:
-        if not self._retired:
-            self._h11.start_next_cycle()
 
     def _take_unasked(self, data: bytes, events: list[Event]) -> None:
         """Bytes or the end between two responses: nothing that a next request may be answered with."""
@@ -206,17 +254,23 @@ class Http1Protocol:
     def _error(self, data: bytes, exc: h11.RemoteProtocolError) -> TransportError:
         if data:
             error: TransportError = RemoteProtocolError(f"{self._origin} broke HTTP/1.1: {exc}")
-        elif not self._started:
-            error = ServerDisconnected(f"{self._origin} closed the connection without sending a response")
         else:
-            error = ServerDisconnected(f"{self._origin} closed the connection before the response ended")
+            error = self._disconnected()
         error.__cause__ = exc
         return error
+
+    def _disconnected(self) -> ServerDisconnected:
+        when = "before the response ended" if self._started else "without sending a response"
+        return ServerDisconnected(f"{self._origin} closed the connection {when}")
 
     def _fail(self, error: TransportError, events: list[Event]) -> None:
         self._retired = self._broken = True
         self._sending = False
         events.append(ConnectionFailed(error))
+
+
+def _new_h11() -> h11.Connection:
+    return h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
 
 
 def _bounded(message: h11.Response | h11.EndOfMessage) -> Fields:
