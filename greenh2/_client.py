@@ -72,6 +72,10 @@ class Client(Verbs):
 
     `default_encoding`: how text is decoded whose response tells no charset: a name, or a function from the
     bytes of the body to a name.
+    `max_response_bytes`: the most bytes that the body of a response may have, as received and as decoded; a
+    larger one raises ResponseTooLarge, before it is read when its Content-Length says so.  None is no bound
+    but that on decompression: beyond 2 MiB, 250 times what was received is a DecodingError.  The extension
+    "max_response_bytes" of a request holds in its place.
 
     A request that provably was not processed is sent again by itself, and so is an idempotent one whose kept
     connection had been closed by the server.  Nothing else is repeated.
@@ -99,6 +103,7 @@ class Client(Verbs):
         base_url: URL | str = "",
         transport: BaseTransport | Handler | None = None,
         default_encoding: str | Callable[[bytes], str] = "utf-8",
+        max_response_bytes: int | None = None,
     ) -> None:
         if max_redirects < 0:
             raise ValueError(f"max_redirects is 0 or more, not {max_redirects!r}")
@@ -121,7 +126,7 @@ class Client(Verbs):
             )
         self._transport = transport
         self._handle = chain(
-            _outlet(transport, default_encoding),
+            _outlet(transport, default_encoding, _checked_most(max_response_bytes)),
             max_redirects=max_redirects,
             sleep=sleep,
             jar=lambda: defaults.cookies,
@@ -323,7 +328,9 @@ class Client(Verbs):
         return derive(request, extensions=extensions)
 
 
-def _outlet(transport: BaseTransport | Handler, default_encoding: str | Callable[[bytes], str]) -> Handler:
+def _outlet(
+    transport: BaseTransport | Handler, default_encoding: str | Callable[[bytes], str], most: int | None
+) -> Handler:
     handle: object = getattr(transport, "handle_request", None) or transport
     if not callable(handle):
         raise TypeError(
@@ -340,10 +347,19 @@ def _outlet(transport: BaseTransport | Handler, default_encoding: str | Callable
             raise TypeError(f"The transport {transport!r} returned {type(response).__name__}, not a Response")
         response.request = request
         response.default_encoding = default_encoding
+        response._most = _checked_most(request.extensions.get("max_response_bytes", most))
         response._started = started
         return response
 
     return send_once
+
+
+def _checked_most(most: object) -> int | None:
+    if most is None:
+        return None
+    if not isinstance(most, int) or isinstance(most, bool) or most < 0:
+        raise ValueError(f"max_response_bytes is a number of bytes or None, not {most!r}")
+    return most
 
 
 def _timeout_of(timeout: object) -> Timeout:

@@ -20,6 +20,7 @@
     |  |  +- ProxyError
     |  |  +- UnsupportedProtocol        neither http:// nor https://
     |  +- DecodingError                 the body is not what Content-Encoding says
+    |  +- ResponseTooLarge              its body has more bytes than max_response_bytes
     |  +- TooManyRedirects
     +- HTTPStatusError                  Response.raise_for_status() met a 3xx, 4xx or 5xx
 
@@ -31,8 +32,10 @@
     +- ResponseNotRead
     +- RequestNotRead
 
-Names and places are those of httpx, so that `except` clauses carry over; TotalTimeout and ServerDisconnected
-are ours.  Every error can be pickled.
+    InsecureRequestWarning (Warning)    nobody verifies who the server is
+
+Names and places are those of httpx, so that `except` clauses carry over; TotalTimeout, ServerDisconnected and
+ResponseTooLarge are ours.  Every error can be pickled.
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ __all__ = [
     "DecodingError",
     "HTTPError",
     "HTTPStatusError",
+    "InsecureRequestWarning",
     "InvalidURL",
     "LocalProtocolError",
     "NetworkError",
@@ -63,6 +67,7 @@ __all__ = [
     "RequestError",
     "RequestNotRead",
     "ResponseNotRead",
+    "ResponseTooLarge",
     "ServerDisconnected",
     "StreamClosed",
     "StreamConsumed",
@@ -214,6 +219,14 @@ class UnsupportedProtocol(TransportError):
 
 class DecodingError(RequestError):
     """The body is not what its Content-Encoding says, or ends too early for it."""
+
+
+class ResponseTooLarge(RequestError):
+    """The body of the response is larger than `max_response_bytes` allows; nothing more of it is read."""
+
+
+class InsecureRequestWarning(Warning):
+    """A request goes to a server whose certificate is not verified, so that anybody may answer in its place."""
 
 
 class TooManyRedirects(RequestError):

@@ -15,7 +15,7 @@ from gevent.hub import Hub
 
 from greenh2._connection.dial import Dialer, Http2Choice
 from greenh2._connection.exchange import Exchange
-from greenh2._errors import CloseError, LocalProtocolError, TransportError
+from greenh2._errors import CloseError, InsecureRequestWarning, LocalProtocolError, TransportError
 from greenh2._models.config import Limits
 from greenh2._models.headers import Headers
 from greenh2._models.request import Request
@@ -65,7 +65,8 @@ class HTTPTransport(BaseTransport):
     directory, or an ssl.SSLContext, whose ALPN list is set.  ``cert``: a client certificate.  ``http2``: offer it over
     TLS (True), never (False), or "prior-knowledge": speak it at once, also without TLS.
 
-    Raises FileNotFoundError for a missing file, ValueError when neither protocol is allowed.
+    Raises FileNotFoundError for a missing file, ValueError when neither protocol is allowed.  The first request to
+    each https origin whose certificate is not verified is met by an InsecureRequestWarning.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class HTTPTransport(BaseTransport):
         self._pools: dict[Hub, Pool] = {}
         self._pid = os.getpid()
         self._closed = False
+        self._warned: set[str] = set()
 
     def handle_request(self, request: Request) -> Response:
         """Send one request and return its response as soon as its head is there.  Switches greenlets.
@@ -107,6 +109,9 @@ class HTTPTransport(BaseTransport):
         try:
             route = Route.of(request.url, extensions)
             deadline = extensions.get("deadline") or Deadline(_timeout(extensions))
+            if route.secure and self._dialer.tls.trusts_anybody and route.origin not in self._warned:
+                self._warned.add(route.origin)
+                _warn(route.origin)
             holder = Holder(request)
             trace = Trace.of(holder, extensions.get("trace"))
             return self._exchange(request, route, deadline, holder, trace)
@@ -253,6 +258,21 @@ class ExchangeBody:
             stacklevel=2,
             source=self,
         )
+
+
+def _warn(origin: str) -> None:
+    """Warn at the line of the caller's that led here."""
+    depth = 1
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "greenh2":
+        frame = frame.f_back
+        depth += 1
+    warnings.warn(
+        f"The certificate of {origin} is not verified (verify=False, or a context that does not): anybody may answer "
+        "in its place. Give verify= the file of its authority instead.",
+        InsecureRequestWarning,
+        stacklevel=depth,
+    )
 
 
 def _wire_head(request: Request, declared: int | None) -> RequestHead:

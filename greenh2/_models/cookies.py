@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 CookieTypes = Union["Cookies", "CookieJar", Mapping[str, str], Sequence[tuple[str, str]]]
 Default = TypeVar("Default")
 
+#: What of the cookies that servers set is kept: bytes of one, and how many (RFC 6265 section 6.1 asks for 4096, 50 and
+#: 3000 at least; 180 is what browsers keep).
+MAX_SIZE = 4096
+MAX_OF_DOMAIN = 180
+MAX_COOKIES = 3000
+
 
 class Cookies(MutableMapping[str, str]):
     """A mutable mapping of names to values, over a CookieJar which knows domains, paths and expiry.
@@ -41,12 +47,28 @@ class Cookies(MutableMapping[str, str]):
         self.update(cookies)
 
     def extract_cookies(self, response: Response) -> None:
-        """Take the cookies which a response sets.  Raises RuntimeError when it has no request."""
+        """Take the cookies which a response sets, within bounds.  Raises RuntimeError when it has no request.
+
+        A cookie of more than 4096 bytes is left out.  Beyond 180 of a domain, and 3000 in all, the oldest go.
+        """
         if "set-cookie" in response.headers:
             self.jar.extract_cookies(
                 cast("HTTPResponse", _JarResponse(response)),
                 cast("UrllibRequest", _JarRequest(response.request)),
             )
+            self._trim()
+
+    def _trim(self) -> None:
+        domains: dict[str, list[Cookie]] = {}
+        for cookie in list(self.jar):
+            if len(cookie.name) + len(cookie.value or "") > MAX_SIZE:
+                self.jar.clear(cookie.domain, cookie.path, cookie.name)
+            else:
+                domains.setdefault(cookie.domain, []).append(cookie)
+        surplus = [cookie for cookies in domains.values() for cookie in cookies[:-MAX_OF_DOMAIN]]
+        kept = [cookie for cookies in domains.values() for cookie in cookies[-MAX_OF_DOMAIN:]]
+        for cookie in surplus + kept[:-MAX_COOKIES]:
+            self.jar.clear(cookie.domain, cookie.path, cookie.name)
 
     def set_cookie_header(self, request: Request) -> None:
         """Set the Cookie header of a request to those cookies which match it, unless it has one already."""

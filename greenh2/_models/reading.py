@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from greenh2._models.decoders import (
     IDENTITY,
@@ -13,10 +14,18 @@ from greenh2._models.decoders import (
     TextDecoder,
 )
 
+#: What a decoder is given at once (bytes): how much came of how little is looked at that often.
+_SLICE: Final = 4096
 
-def decoded(pieces: Iterator[bytes], decoder: ContentDecoder) -> Iterator[bytes]:
-    """Return the pieces without their content coding.  Iterating raises DecodingError."""
-    return pieces if decoder is IDENTITY else _decoded(pieces, decoder)
+
+def decoded(
+    pieces: Iterator[bytes], decoder: ContentDecoder, check: Callable[[int, int], None]
+) -> Iterator[bytes]:
+    """Return the pieces without their content coding.  Iterating raises DecodingError, and what `check` raises.
+
+    That is called before each piece with the bytes that were decoded so far, and those that came of them.
+    """
+    return pieces if decoder is IDENTITY else _decoded(pieces, decoder, check)
 
 
 def in_chunks(pieces: Iterator[bytes], size: int | None) -> Iterator[bytes]:
@@ -42,10 +51,22 @@ def as_lines(texts: Iterable[str]) -> Iterator[str]:
     yield from decoder.flush()
 
 
-def _decoded(pieces: Iterator[bytes], decoder: ContentDecoder) -> Iterator[bytes]:
+def _decoded(
+    pieces: Iterator[bytes], decoder: ContentDecoder, check: Callable[[int, int], None]
+) -> Iterator[bytes]:
+    taken = made = 0
     for piece in pieces:
-        yield from decoder.decode(piece)
-    yield from decoder.flush()
+        for start in range(0, len(piece), _SLICE):
+            slice_ = piece[start : start + _SLICE]
+            taken += len(slice_)
+            for result in decoder.decode(slice_):
+                made += len(result)
+                check(taken, made)
+                yield result
+    for result in decoder.flush():
+        made += len(result)
+        check(taken, made)
+        yield result
 
 
 def _in_chunks(pieces: Iterator[bytes], chunker: ByteChunker) -> Iterator[bytes]:

@@ -8,7 +8,14 @@ from datetime import timedelta
 from time import perf_counter
 from typing import Any, Final, Protocol
 
-from greenh2._errors import HTTPError, ResponseNotRead, StreamClosed, StreamConsumed
+from greenh2._errors import (
+    DecodingError,
+    HTTPError,
+    ResponseNotRead,
+    ResponseTooLarge,
+    StreamClosed,
+    StreamConsumed,
+)
 from greenh2._models.body import BytesBody, RequestContent, encode_response
 from greenh2._models.codes import codes
 from greenh2._models.cookies import Cookies
@@ -19,6 +26,11 @@ from greenh2._models.reading import as_lines, as_text, decoded, in_chunks
 from greenh2._models.request import Request
 from greenh2._models.status_error import status_error
 from greenh2._models.url import URL
+
+#: A body that has become larger than this by decoding (bytes) may be so many times what was received.  gzip reaches
+#: 1,032 with nothing but zeros, and 5 to 20 with what people send.
+FREE_OF_RATIO: Final = 2 * 1024 * 1024
+MAX_RATIO: Final = 250
 
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _PICKLED: Final = (
@@ -63,6 +75,7 @@ class Response:
         "_cookies",
         "_elapsed",
         "_encoding",
+        "_most",
         "_request",
         "_started_at",
         "_text",
@@ -110,6 +123,8 @@ class Response:
         self._content: bytes | None = None
         self._text: str | None = None
         self._encoding: str | None = None
+        # The most bytes that the body may have, as received and as decoded; None without bound.
+        self._most: int | None = None
         self._cookies: Cookies | None = None
         self._elapsed: timedelta | None = None
         self._started_at: float | None = None
@@ -325,7 +340,8 @@ class Response:
             return
         self._begin()
         try:
-            yield from in_chunks(decoded(self._pull(), make_decoder(self.headers)), chunk_size)
+            pieces = decoded(self._pull(), make_decoder(self.headers), self._check_decoded)
+            yield from in_chunks(pieces, chunk_size)
         except HTTPError as exc:
             self._claim(exc)
             raise
@@ -372,7 +388,7 @@ class Response:
         self.default_encoding = "utf-8"
         self.stream = BytesBody()
         self.is_closed = True
-        self._text = self._cookies = self._started_at = None
+        self._text = self._cookies = self._started_at = self._most = None
 
     def _begin(self) -> None:
         if self.is_stream_consumed:
@@ -382,13 +398,43 @@ class Response:
         self.is_stream_consumed = True
 
     def _pull(self) -> Iterator[bytes]:
+        most = self._most
+        if most is not None:
+            self._check_announced(most)
         for piece in self.stream:
             if piece:
                 self.num_bytes_downloaded += len(piece)
+                if most is not None and self.num_bytes_downloaded > most:
+                    raise self._too_large(most, "has more")
                 yield piece
         trailers: list[tuple[bytes, bytes]] | None = getattr(self.stream, "trailers", None)
         if trailers:
             self.trailers = Headers.from_raw(trailers)
+
+    def _check_announced(self, most: int) -> None:
+        length = self.headers.get("content-length", "")
+        to_head = self._request is not None and self._request.method == "HEAD"
+        if length.isascii() and length.isdigit() and int(length) > most and not to_head:
+            raise self._too_large(most, f"is announced with {length}")
+
+    def _check_decoded(self, taken: int, made: int) -> None:
+        """Check that no more comes of decoding than is allowed, or than is honest."""
+        if self._most is not None:
+            if made > self._most:
+                raise self._too_large(self._most, "has more once it is decoded")
+        elif made > FREE_OF_RATIO and made > MAX_RATIO * taken:
+            raise DecodingError(
+                f"{taken} bytes have swollen to {made} and more by decoding, over {MAX_RATIO} times as many, which is "
+                "how a decompression bomb looks: set max_response_bytes to what the body may have, and that bound "
+                "holds in place of this one."
+            )
+
+    def _too_large(self, most: int, how: str) -> ResponseTooLarge:
+        whose = "" if self._request is None else f" of {self._request.url.redacted}"
+        return ResponseTooLarge(
+            f"max_response_bytes is {most}, and the body{whose} {how}: nothing more of it is read. Allow more, for the "
+            'client or by the request\'s extension "max_response_bytes".'
+        )
 
     def _claim(self, error: HTTPError) -> None:
         if error._request is None and self._request is not None:

@@ -51,6 +51,13 @@ class TlsSettings:
             ) from exc
 
     @property
+    def trusts_anybody(self) -> bool:
+        """Whether no certificate is verified."""
+        if isinstance(self.verify, ssl.SSLContext):
+            return self.verify.verify_mode == ssl.CERT_NONE
+        return self.verify is False
+
+    @property
     def _cert_names(self) -> tuple[str, ...] | None:
         return self.cert and self.cert[:2]  # the third is a password
 

@@ -282,10 +282,11 @@ def test_a_head_without_end_is_refused(talk: Converse, beginning: bytes, again: 
 
 
 @BOTH
-def test_a_bomb_is_unpacked_piece_by_piece(talk: Converse, protocol: str) -> None:
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_bomb_is_unpacked_piece_by_piece_if_at_all(talk: Converse, protocol: str, allowed: bool) -> None:
     size = 30_000_000
     packed = gzip.compress(bytes(size), 6)
-    it = talk(protocol, timeout=5.0)
+    it = talk(protocol, timeout=5.0, max_response_bytes=size if allowed else None)
     job = it.stream()
     if protocol == "h2":
         stream_id = it.peer.expect_request().stream_id
@@ -299,7 +300,11 @@ def test_a_bomb_is_unpacked_piece_by_piece(talk: Converse, protocol: str) -> Non
         )
     response = job.get()
     with little_memory():
-        assert sum(map(len, response.iter_bytes())) == size
+        if allowed:
+            assert sum(map(len, response.iter_bytes())) == size
+        else:
+            with pytest.raises(greenh2.DecodingError, match="bomb"):
+                response.read()
 
 
 # -- what only looks like a flood ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from greenh2._errors import CookieConflict
-from greenh2._models.cookies import Cookies
+from greenh2._models.cookies import MAX_COOKIES, MAX_OF_DOMAIN, MAX_SIZE, Cookies
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 
@@ -212,3 +212,26 @@ def test_a_jar_with_a_policy_of_rfc_2965_asks_for_headers_by_name() -> None:
     cookies = Cookies(CookieJar(DefaultCookiePolicy(rfc2965=True)))
     cookies.extract_cookies(answered("https://example.org/", "x=1"))
     assert sent(cookies, "https://example.org/") == "x=1"
+
+
+def test_a_server_cannot_fill_the_jar() -> None:
+    cookies = Cookies({"mine": "1"})
+    for number in range(MAX_OF_DOMAIN + 5):
+        cookies.extract_cookies(answered("http://a.example/", f"n{number}=1"))
+    assert "mine" in cookies
+    names = [cookie.name for cookie in cookies.jar if cookie.domain == "a.example"]
+    assert names == [f"n{number}" for number in range(5, MAX_OF_DOMAIN + 5)]
+
+
+def test_many_servers_cannot_fill_the_jar() -> None:
+    cookies = Cookies()
+    lines = [f"n{number}=1" for number in range(MAX_OF_DOMAIN)]
+    for number in range(MAX_COOKIES // MAX_OF_DOMAIN + 2):
+        cookies.extract_cookies(answered(f"http://a{number}.example/", *lines))
+    assert len(cookies) == MAX_COOKIES
+
+
+def test_a_cookie_that_is_too_large_is_left_out() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered("http://a.example/", "a=" + "x" * MAX_SIZE, "b=" + "x" * (MAX_SIZE - 1)))
+    assert list(cookies) == ["b"]

@@ -15,7 +15,8 @@ from greenh2._protocol.events import (
     ResponseEnded,
     ResponseHead,
 )
-from greenh2._protocol.http1 import MAX_FIELD_LINES, MAX_HEAD, MAX_INTERIM, READ_AHEAD, Http1Protocol
+from greenh2._protocol.http1 import MAX_INTERIM, READ_AHEAD, Http1Protocol
+from greenh2._protocol.plain import MAX_FIELD_LINES, MAX_HEAD
 from tests.protocol.peers import GET, HEAD, connection_failure
 
 HOST = (b"Host", b"example.org")

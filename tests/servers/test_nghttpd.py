@@ -4,6 +4,7 @@ import pytest
 
 import greenh2
 from tests.servers.work import connections, crowd, pieces, streamed
+from tests.support.certificates import Certificates
 from tests.support.daemons import Daemon, Daemons, content
 
 
@@ -94,6 +95,9 @@ def test_head_has_a_length_and_no_body(nghttpd: Daemon, client: greenh2.Client) 
     assert (response.headers["content-length"], response.content) == ("600000", b"")
 
 
-def test_a_client_that_speaks_http1_alone_is_told_so(nghttpd: Daemon, client: greenh2.Client) -> None:
-    with greenh2.Client(verify=False, http2=False) as old, pytest.raises(greenh2.TransportError):
+def test_a_client_that_speaks_http1_alone_is_told_so(nghttpd: Daemon, certificates: Certificates) -> None:
+    with (
+        greenh2.Client(verify=certificates.ca_file, http2=False) as old,
+        pytest.raises(greenh2.TransportError),
+    ):
         old.get(f"{nghttpd.h2}/small.txt")
