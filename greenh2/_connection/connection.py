@@ -38,8 +38,7 @@ from greenh2._protocol.events import (
 _numbers = itertools.count(1)
 #: Uploads wait while more than this is on its way to the kernel (bytes): a turn of the loop takes no more of them.
 HIGH_WATER = 256 * 1024
-#: What may wait for a peer that goes on talking (bytes): more than uploads and heads come to, so it is our answers to a
-#: peer that asks and does not listen (CVE-2019-9517).
+#: How many bytes of our answers to a peer's frames may wait until it reads (CVE-2019-9517).
 MOST_UNSENT = 2 * 1024 * 1024
 #: What is read at one go of `probe` and the like, so that a peer that never stops cannot hold the hub (reads).
 _MOST_READS = 64
@@ -66,6 +65,8 @@ class Connection:
         self._exchanges: dict[Exchange, None] = {}
         self._by_stream: dict[int, Exchange] = {}
         self._queued = 0
+        #: Bytes of our answers that the peer has not read.
+        self._answers = 0
         self._departing: dict[Exchange, None] = {}
         self._flush_due = False
         self._probing = False
@@ -306,6 +307,11 @@ class Connection:
         """Take what one read gives; False when nothing was there, or nothing more will be."""
         protocol, channel = self.protocol, self.channel
         cleared = False
+        if self._flush_due:
+            self._flush()  # so that what is unsent more afterwards is our answers
+            if self.closed:
+                return False
+        unsent = channel.unsent
         try:
             if protocol.backlog:
                 events = self._understand(protocol.receive_more)
@@ -325,12 +331,13 @@ class Connection:
             self._flush()
             if protocol.backlog:
                 self._hub.loop.run_callback(self._go_on)
-            if channel.unsent > MOST_UNSENT:
+            self._answers = self._answers + max(0, channel.unsent - unsent) if channel.unsent else 0
+            if self._answers > MOST_UNSENT:
                 error = RemoteProtocolError(
                     f"{self.route.origin} goes on talking, and does not read what is sent"
                 )
                 self._die(error, str(error))
-            elif cleared:
+            if cleared and not self.closed:
                 self._settle()
         return protocol.backlog or not channel.ended
 

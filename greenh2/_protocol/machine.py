@@ -24,6 +24,7 @@ from greenh2._protocol.frames import Frame, FrameType, FrameViolation, frame_byt
 STREAM_WINDOW = 2 * 1024 * 1024
 #: What all may hold together (bytes); given back on arrival, so that one slow reader never stalls its siblings.
 CONNECTION_WINDOW = 16 * 1024 * 1024
+#: Of what we take, and of DATA that we send, whatever the peer takes: so that streams take turns (bytes).
 MAX_FRAME_SIZE = 64 * 1024
 _DEFAULT_WINDOW = 65535
 #: Streams opened before the server's SETTINGS have told how many it allows.  RFC 9113 section 6.5.2 sets no bound, but
@@ -49,8 +50,8 @@ class Machine:
 
     @property
     def sendable(self) -> int:
-        """How much DATA the peer takes now over all streams, and in one frame (bytes)."""
-        return min(self._h2.outbound_flow_control_window, self._h2.max_outbound_frame_size)
+        """How much DATA may be sent now over all streams, and in one frame (bytes)."""
+        return min(self._h2.outbound_flow_control_window, self._h2.max_outbound_frame_size, MAX_FRAME_SIZE)
 
     @property
     def max_frame_size(self) -> int:

@@ -342,3 +342,17 @@ def test_a_window_that_opens_byte_by_byte_is_no_flood(
             it.peer.open_window(stream_id, 1)
     it.peer.answer(stream_id)
     assert job.get().status_code == 200
+
+
+def test_a_large_upload_to_a_slow_reader_is_no_flood(talk: Converse) -> None:
+    it = talk(timeout=20.0)
+    job = it.request("POST", content=bytes(3 * connections.MOST_UNSENT))
+    peer = it.server.accept()
+    peer.greet({4: 2**31 - 1, 5: 2**24 - 1})
+    peer.send(WindowUpdateFrame(0, 2**30))
+    stream_id = peer.expect_request().stream_id
+    for _ in range(20):  # it goes on talking while it reads nothing
+        peer.send(PingFrame(0, b"12345678"))
+        gevent.sleep(0.005)
+    peer.send(peer.head(stream_id, end=True))
+    assert job.get(timeout=10).status_code == 200
