@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from ssl import SSLContext
+from typing import TYPE_CHECKING
 
 from greenh2._client import DEFAULT_TIMEOUT, Client
 from greenh2._middleware.auth import AuthTypes
@@ -19,6 +20,9 @@ from greenh2._models.response import Response
 from greenh2._models.timeouts import TimeoutTypes
 from greenh2._models.url import URL, QueryParamTypes
 
+if TYPE_CHECKING:
+    from greenh2._models.multipart import RequestFiles
+
 
 def request(
     method: str,
@@ -26,6 +30,7 @@ def request(
     *,
     content: RequestContent | None = None,
     data: RequestData | None = None,
+    files: RequestFiles | None = None,
     json: object = None,
     params: QueryParamTypes | None = None,
     headers: HeaderTypes | None = None,
@@ -47,6 +52,7 @@ def request(
             url,
             content=content,
             data=data,
+            files=files,
             json=json,
             params=params,
             headers=headers,
@@ -64,6 +70,7 @@ def stream(
     *,
     content: RequestContent | None = None,
     data: RequestData | None = None,
+    files: RequestFiles | None = None,
     json: object = None,
     params: QueryParamTypes | None = None,
     headers: HeaderTypes | None = None,
@@ -85,6 +92,7 @@ def stream(
             url,
             content=content,
             data=data,
+            files=files,
             json=json,
             params=params,
             headers=headers,
@@ -183,6 +191,7 @@ def post(
     *,
     content: RequestContent | None = None,
     data: RequestData | None = None,
+    files: RequestFiles | None = None,
     json: object = None,
     params: QueryParamTypes | None = None,
     headers: HeaderTypes | None = None,
@@ -199,6 +208,7 @@ def post(
         url,
         content=content,
         data=data,
+        files=files,
         json=json,
         params=params,
         headers=headers,
@@ -216,6 +226,7 @@ def put(
     *,
     content: RequestContent | None = None,
     data: RequestData | None = None,
+    files: RequestFiles | None = None,
     json: object = None,
     params: QueryParamTypes | None = None,
     headers: HeaderTypes | None = None,
@@ -232,6 +243,7 @@ def put(
         url,
         content=content,
         data=data,
+        files=files,
         json=json,
         params=params,
         headers=headers,
@@ -249,6 +261,7 @@ def patch(
     *,
     content: RequestContent | None = None,
     data: RequestData | None = None,
+    files: RequestFiles | None = None,
     json: object = None,
     params: QueryParamTypes | None = None,
     headers: HeaderTypes | None = None,
@@ -265,6 +278,7 @@ def patch(
         url,
         content=content,
         data=data,
+        files=files,
         json=json,
         params=params,
         headers=headers,

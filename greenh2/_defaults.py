@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from greenh2._errors import InvalidURL
 from greenh2._middleware.auth import Auth
@@ -15,6 +15,9 @@ from greenh2._models.request import Request
 from greenh2._models.timeouts import Timeout, TimeoutTypes, UseClientDefault
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
 from greenh2._version import __version__
+
+if TYPE_CHECKING:
+    from greenh2._models.multipart import RequestFiles
 
 DEFAULT_HEADERS: Final = (
     ("Accept", "*/*"),
@@ -58,6 +61,7 @@ class Defaults:
         *,
         content: RequestContent | None,
         data: RequestData | None,
+        files: RequestFiles | None,
         json: object,
         params: QueryParamTypes | None,
         headers: HeaderTypes | None,
@@ -80,6 +84,7 @@ class Defaults:
             headers=self.headers | headers if headers else self.headers.copy(),
             content=content,
             data=data,
+            files=files,
             json=json,
             extensions=added,
         )

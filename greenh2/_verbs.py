@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from greenh2._defaults import Defaults
 from greenh2._middleware.auth import AuthTypes
@@ -19,6 +20,9 @@ from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.timeouts import USE_CLIENT_DEFAULT, TimeoutTypes, UseClientDefault
 from greenh2._models.url import URL, QueryParamTypes
+
+if TYPE_CHECKING:
+    from greenh2._models.multipart import RequestFiles
 
 
 class Verbs(ABC):
@@ -44,6 +48,7 @@ class Verbs(ABC):
         *,
         content: RequestContent | None = None,
         data: RequestData | None = None,
+        files: RequestFiles | None = None,
         json: object = None,
         params: QueryParamTypes | None = None,
         headers: HeaderTypes | None = None,
@@ -59,8 +64,12 @@ class Verbs(ABC):
         headers yet.
 
         Of `content` (bytes, str, an iterable of bytes, a binary file), `data` (a form) and `json`, one makes
-        the body.  Raises TypeError for a body of another type, InvalidURL for a URL that is none, ValueError
-        or TypeError for a `timeout` that is none, LocalProtocolError for a method, or the name or value of a
+        the body.  `files`, with or without `data`, makes a multipart form (RFC 7578): a mapping or a list of
+        pairs, from names to files, or to tuples (filename, file[, content type[, headers]]).  A file is
+        anything that `content` may be, and is read as it is sent.
+
+        Raises TypeError for a body of another type, InvalidURL for a URL that is none, ValueError or
+        TypeError for a `timeout` that is none, LocalProtocolError for a method, or the name or value of a
         header, that must not be sent; none of these messages shows a secret.  Never switches greenlets.
         """
         return self._defaults.build_request(
@@ -68,6 +77,7 @@ class Verbs(ABC):
             url,
             content=content,
             data=data,
+            files=files,
             json=json,
             params=params,
             headers=headers,
@@ -83,6 +93,7 @@ class Verbs(ABC):
         *,
         content: RequestContent | None = None,
         data: RequestData | None = None,
+        files: RequestFiles | None = None,
         json: object = None,
         params: QueryParamTypes | None = None,
         headers: HeaderTypes | None = None,
@@ -109,6 +120,7 @@ class Verbs(ABC):
             url,
             content=content,
             data=data,
+            files=files,
             json=json,
             params=params,
             headers=headers,
@@ -126,6 +138,7 @@ class Verbs(ABC):
         *,
         content: RequestContent | None = None,
         data: RequestData | None = None,
+        files: RequestFiles | None = None,
         json: object = None,
         params: QueryParamTypes | None = None,
         headers: HeaderTypes | None = None,
@@ -150,6 +163,7 @@ class Verbs(ABC):
             url,
             content=content,
             data=data,
+            files=files,
             json=json,
             params=params,
             headers=headers,
@@ -243,6 +257,7 @@ class Verbs(ABC):
         *,
         content: RequestContent | None = None,
         data: RequestData | None = None,
+        files: RequestFiles | None = None,
         json: object = None,
         params: QueryParamTypes | None = None,
         headers: HeaderTypes | None = None,
@@ -258,6 +273,7 @@ class Verbs(ABC):
             url,
             content=content,
             data=data,
+            files=files,
             json=json,
             params=params,
             headers=headers,
@@ -274,6 +290,7 @@ class Verbs(ABC):
         *,
         content: RequestContent | None = None,
         data: RequestData | None = None,
+        files: RequestFiles | None = None,
         json: object = None,
         params: QueryParamTypes | None = None,
         headers: HeaderTypes | None = None,
@@ -289,6 +306,7 @@ class Verbs(ABC):
             url,
             content=content,
             data=data,
+            files=files,
             json=json,
             params=params,
             headers=headers,
@@ -305,6 +323,7 @@ class Verbs(ABC):
         *,
         content: RequestContent | None = None,
         data: RequestData | None = None,
+        files: RequestFiles | None = None,
         json: object = None,
         params: QueryParamTypes | None = None,
         headers: HeaderTypes | None = None,
@@ -320,6 +339,7 @@ class Verbs(ABC):
             url,
             content=content,
             data=data,
+            files=files,
             json=json,
             params=params,
             headers=headers,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import types
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from json import JSONEncoder
-from typing import Final, Protocol, TypeAlias, Union, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 from urllib.parse import urlencode
 
 from greenh2._errors import StreamConsumed
-from greenh2._models.query import PrimitiveData, QueryParams
+from greenh2._models.query import PrimitiveData, text_of
+
+if TYPE_CHECKING:
+    from greenh2._models.multipart import RequestFiles
 
 CHUNK_SIZE: Final = 65_536
 """How many bytes of a file are read and sent at a time."""
@@ -27,12 +31,36 @@ class BinaryFile(Protocol):
         ...
 
 
-Body: TypeAlias = Union["BytesBody", "IterableBody", "FileBody"]
+FormValue = PrimitiveData | bytes
+RequestData = Mapping[str, FormValue | list[FormValue] | tuple[FormValue, ...]]
+
+
+class Body(ABC):
+    """What all bodies have in common."""
+
+    __slots__ = ()
+
+    #: How many bytes it has, None when that is not known before the end.
+    length: int | None
+    #: Whether it may be sent a second time.
+    replayable: bool
+
+    @abstractmethod
+    def chunks(self) -> Iterator[bytes]:
+        """Return an iterator over the bytes, from their beginning."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.chunks()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what produces the bytes.  May be called twice."""
+
+
 RequestContent = str | bytes | bytearray | memoryview | Iterable[bytes] | BinaryFile | Body
-RequestData = Mapping[str, PrimitiveData | list[PrimitiveData] | tuple[PrimitiveData, ...]]
 
 
-class BytesBody:
+class BytesBody(Body):
     """A body that lies in memory.  It may be sent any number of times."""
 
     __slots__ = ("content", "length")
@@ -41,19 +69,17 @@ class BytesBody:
 
     def __init__(self, content: bytes = b"") -> None:
         self.content = content
-        self.length: int | None = len(content)
+        self.length = len(content)
 
     def chunks(self) -> Iterator[bytes]:
         """Return the bytes, in one piece, or none if there are none."""
         return iter((self.content,) if self.content else ())
 
-    __iter__ = chunks
-
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
 
 
-class IterableBody:
+class IterableBody(Body):
     """A body that an iterable of bytes produces as it is sent.  Its length is not known.
 
     An iterator, such as a generator, can be sent once; any other iterable as often as it can be iterated.
@@ -83,8 +109,6 @@ class IterableBody:
         self._used = True
         return self._iterate()
 
-    __iter__ = chunks
-
     def close(self) -> None:
         """Close a generator which has been started, so that its `finally` runs now.  May be called twice."""
         running, self._running = self._running, None
@@ -101,7 +125,7 @@ class IterableBody:
             _finish(running)
 
 
-class FileBody:
+class FileBody(Body):
     """A body that is read from a binary file, from where it stands, 64 KiB at a time.
 
     A file that can seek is measured, and may be sent again.  What is added to it after it was measured is not
@@ -114,7 +138,6 @@ class FileBody:
     def __init__(self, file: BinaryFile) -> None:
         self._file = file
         self._used = False
-        self.length: int | None
         self._start, self.length = _measure(file)
         self.replayable = self.length is not None
 
@@ -130,8 +153,6 @@ class FileBody:
             )
         self._used = True
         return self._read()
-
-    __iter__ = chunks
 
     def close(self) -> None:
         """Do nothing: the file belongs to its opener."""
@@ -149,28 +170,37 @@ class FileBody:
 
 
 def encode_body(
-    content: RequestContent | None = None, data: RequestData | None = None, json: object = None
+    content: RequestContent | None = None,
+    data: RequestData | None = None,
+    json: object = None,
+    files: RequestFiles | None = None,
+    content_type: str | None = None,
 ) -> tuple[list[tuple[str, str]], Body]:
     """Return the headers that describe a body, and the body.
 
-    `content` is sent as it is, str as UTF-8; `data` as a form (application/x-www-form-urlencoded); `json` as
-    compact JSON in UTF-8.  Without any there is an empty body, and no header.  Raises TypeError for more than
-    one, or of the wrong type; ValueError for NaN and infinity in JSON.
+    `content` is sent as it is, str as UTF-8; `data` as a form (application/x-www-form-urlencoded); `files`,
+    and `data` beside them, as a form with files (multipart/form-data), with the boundary of `content_type` if
+    there is one; `json` as compact JSON in UTF-8.  Without any there is an empty body, and no header.  Raises
+    TypeError for more than one, or of the wrong type; ValueError for NaN and infinity in JSON.
     """
-    if (content is not None) + bool(data) + (json is not None) > 1:
-        raise TypeError("A request has one body: give only one of content, data and json.")
+    if (content is not None) + bool(data or files) + (json is not None) > 1:
+        raise TypeError(
+            "A request has one body: give only one of content, data and json; files may stand beside data."
+        )
     if content is not None:
-        body = _content_body(content)
-        if body.length is None:
-            return [("Transfer-Encoding", "chunked")], body
-        return ([("Content-Length", str(body.length))] if body.length else []), body
+        body = content_body(content)
+        return ([_framing(body)] if body.length != 0 else []), body
+    if files:
+        from greenh2._models.multipart import encode_multipart  # which builds on this module
+
+        content_type, form = encode_multipart(data, files, content_type)
+        return [_framing(form), ("Content-Type", content_type)], form
     if data:
         if not isinstance(data, Mapping):
             raise TypeError(
                 f"data is a mapping to be sent as a form, not {_name(data)}: use content for raw bytes."
             )
-        form = urlencode(QueryParams(data).multi_items()).encode("ascii")
-        return _described(form, "application/x-www-form-urlencoded")
+        return _described(_urlencoded(data), "application/x-www-form-urlencoded")
     if json is not None:
         return _described(_JSON.encode(json).encode("utf-8"), "application/json")
     return [], BytesBody()
@@ -189,11 +219,27 @@ def encode_response(
     return encode_body(json=json)
 
 
+def _urlencoded(data: RequestData) -> bytes:
+    pairs = [
+        (name, one if isinstance(one, bytes) else text_of(one))
+        for name, value in data.items()
+        for one in (value if isinstance(value, (list, tuple)) else [value])
+    ]
+    return urlencode(pairs).encode("ascii")
+
+
 def _described(content: bytes, content_type: str) -> tuple[list[tuple[str, str]], Body]:
     return [("Content-Length", str(len(content))), ("Content-Type", content_type)], BytesBody(content)
 
 
-def _content_body(content: RequestContent) -> Body:
+def _framing(body: Body) -> tuple[str, str]:
+    if body.length is None:
+        return "Transfer-Encoding", "chunked"
+    return "Content-Length", str(body.length)
+
+
+def content_body(content: RequestContent) -> Body:
+    """Return the body that such content makes.  Raises TypeError."""
     match content:
         case bytes():
             return BytesBody(content)
@@ -201,7 +247,7 @@ def _content_body(content: RequestContent) -> Body:
             return BytesBody(content.encode("utf-8"))
         case bytearray() | memoryview():
             return BytesBody(bytes(content))
-        case BytesBody() | IterableBody() | FileBody():
+        case Body():
             return content
         case Mapping():
             raise TypeError(

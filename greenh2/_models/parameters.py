@@ -24,6 +24,14 @@ def charset_of(content_type: str) -> str | None:
     return None
 
 
+def boundary_of(content_type: str) -> str | None:
+    """Return the boundary that a multipart Content-Type names (RFC 2046 section 5.1.1), None without one."""
+    start = content_type.find(";")
+    if start < 0 or not content_type.lower().startswith("multipart/"):
+        return None
+    return _parameters(content_type, start)[0].get("boundary")
+
+
 @lru_cache(maxsize=256)
 def is_text_encoding(name: str) -> bool:
     """Tell whether Python can decode text by an encoding of this name; "hex" and the like are none."""

@@ -78,7 +78,7 @@ class QueryParams(Mapping[str, str]):
 
     def set(self, key: str, value: PrimitiveData = None) -> QueryParams:
         """Return params with this as the only value of its name, where the first one stood."""
-        pair = (str(key), _text(value))
+        pair = (str(key), text_of(value))
         names = [name for name, _ in self._pairs]
         if pair[0] not in names:
             return QueryParams([*self._pairs, pair])
@@ -88,7 +88,7 @@ class QueryParams(Mapping[str, str]):
 
     def add(self, key: str, value: PrimitiveData = None) -> QueryParams:
         """Return params with one more value of a name, at the end."""
-        return QueryParams([*self._pairs, (str(key), _text(value))])
+        return QueryParams([*self._pairs, (str(key), text_of(value))])
 
     def remove(self, key: str) -> QueryParams:
         """Return params without any value of a name."""
@@ -124,17 +124,18 @@ def _pairs(params: QueryParamTypes) -> tuple[tuple[str, str], ...]:
             return tuple(parse_qsl(query, keep_blank_values=True))
         case Mapping():
             return tuple(
-                [(str(name), _text(one)) for name, value in params.items() for one in _several(value)]
+                [(str(name), text_of(one)) for name, value in params.items() for one in _several(value)]
             )
         case _:
-            return tuple([(str(name), _text(value)) for name, value in params])
+            return tuple([(str(name), text_of(value)) for name, value in params])
 
 
 def _several(value: PrimitiveData | Sequence[PrimitiveData]) -> Sequence[PrimitiveData]:
     return value if isinstance(value, (list, tuple)) else [value]  # type: ignore[list-item]  # a str is one
 
 
-def _text(value: PrimitiveData) -> str:
+def text_of(value: PrimitiveData) -> str:
+    """Return a value as it is written: True and False as "true" and "false", None as ""."""
     match value:
         case str():
             return value

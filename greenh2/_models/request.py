@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from greenh2._errors import LocalProtocolError, RequestNotRead
 from greenh2._models.body import Body, BytesBody, IterableBody, RequestContent, RequestData, encode_body
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import TOKEN_CHARS, Headers, HeaderTypes
 from greenh2._models.url import URL, QueryParamTypes
+
+if TYPE_CHECKING:
+    from greenh2._models.multipart import RequestFiles
 
 _KNOWN_METHODS: Final = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
@@ -25,9 +28,10 @@ _LONGEST_LENGTH: Final = 18
 class Request:
     """What is to be sent.
 
-    `params` replaces the query of the URL, as in httpx.  One of `content`, `data` (a form) and `json` makes
-    the body.  Headers that are not given are added: Host in the first place, Content-Type for a form or JSON,
-    Content-Length when the length is known and else Transfer-Encoding: chunked, Cookie for `cookies`.
+    `params` replaces the query of the URL, as in httpx.  One of `content`, `data` (a form; with `files`, a
+    multipart one) and `json` makes the body.  Headers that are not given are added: Host in the first place,
+    Content-Type for a form or JSON, Content-Length when the length is known and else Transfer-Encoding:
+    chunked, Cookie for `cookies`.
     `extensions` carries, by name, what is not HTTP: "timeout", "trace", "sni_hostname"...
 
     Raises LocalProtocolError for a method, header name or value that must not be sent, for both
@@ -53,6 +57,7 @@ class Request:
         cookies: CookieTypes | None = None,
         content: RequestContent | None = None,
         data: RequestData | None = None,
+        files: RequestFiles | None = None,
         json: object = None,
         extensions: Mapping[str, object] | None = None,
     ) -> None:
@@ -63,7 +68,10 @@ class Request:
             self.url = url if isinstance(url, URL) else URL(url)
         self.headers = Headers(headers)
         self.extensions = dict(extensions) if extensions else {}
-        body_headers, self.body = encode_body(content, data, json)
+        content_type = self.headers.get("content-type") if files else None
+        body_headers, self.body = encode_body(content, data, json, files, content_type)
+        if content_type is not None:  # a boundary may have been added to it
+            self.headers["Content-Type"] = dict(body_headers)["Content-Type"]
         self._complete(body_headers)
         if cookies:
             Cookies(cookies).set_cookie_header(self)

@@ -80,6 +80,12 @@ def test_these_functions_take_a_body(
     assert clients.transport.last.content == content
 
 
+@pytest.mark.parametrize("function", WITH_BODY)
+def test_these_functions_take_files(clients: Clients, function: Function) -> None:
+    function("http://a.example/1", files={"f": ("name.txt", b"content")})
+    assert b'filename="name.txt"' in clients.transport.last.read()
+
+
 @pytest.mark.parametrize("function", BODILESS)
 def test_these_functions_take_none(function: Function) -> None:
     with pytest.raises(TypeError, match="content"):

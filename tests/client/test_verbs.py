@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,8 @@ def test_a_verb_hands_on_what_it_was_told(verb: Verb) -> None:
 
 @pytest.mark.parametrize("verb", WITH_BODY)
 @pytest.mark.parametrize(
-    ("body", "content"), [({"content": b"x"}, b"x"), ({"data": {"a": 1}}, b"a=1"), ({"json": [1]}, b"[1]")]
+    ("body", "content"),
+    [({"content": b"x"}, b"x"), ({"data": {"a": 1}}, b"a=1"), ({"json": [1]}, b"[1]")],
 )
 def test_these_verbs_take_a_body(verb: Verb, body: dict[str, Any], content: bytes) -> None:
     answers = Answers(Response(200))
@@ -48,8 +50,16 @@ def test_these_verbs_take_a_body(verb: Verb, body: dict[str, Any], content: byte
     assert answers.last.content == content
 
 
+@pytest.mark.parametrize("verb", [*WITH_BODY, functools.partial(Client.request, method="POST")])
+def test_these_verbs_take_files(verb: Verb) -> None:
+    answers = Answers(Response(200))
+    verb(Client(transport=answers), url="http://a.example/", data={"a": "1"}, files={"f": b"content"})
+    assert answers.last.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert b"content" in answers.last.read()
+
+
 @pytest.mark.parametrize("verb", BODILESS)
-@pytest.mark.parametrize("name", ["content", "data", "json"])
+@pytest.mark.parametrize("name", ["content", "data", "files", "json"])
 def test_these_verbs_take_none(verb: Verb, name: str) -> None:
     with pytest.raises(TypeError, match=name):
         verb(Client(transport=Answers()), "http://a.example/", **{name: b"x"})

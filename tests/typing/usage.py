@@ -118,6 +118,12 @@ def calls() -> None:
         client.patch("/", json={"a": [1, None, True]})
         with Path("file").open("rb") as file:
             client.put("/", content=file)
+            client.post("/", files={"f": file})
+            client.post("/", data={"a": b"1"}, files=[("f", ("name.txt", file)), ("g", (None, "text"))])
+            client.post("/", files={"f": ("name.txt", b"x", "text/plain"), "g": b"x"})
+            client.post("/", files={"f": ("name.txt", "x", None, {"X-A": "1"})})
+            client.post("/", files={"f": ("name", pieces())})
+            greenh2.Request("POST", "https://a.example/", files={"f": file})
         request = client.build_request("PROPFIND", "/", headers={"Depth": "0"})
         assert_type(request, greenh2.Request)
         assert_type(client.send(request, stream=True, auth=None, follow_redirects=True), greenh2.Response)
