@@ -45,6 +45,7 @@ from greenh2._errors import (
     WriteTimeout,
 )
 from greenh2._middleware.auth import Auth, BasicAuth, FunctionAuth
+from greenh2._middleware.digest import DigestAuth
 from greenh2._models.codes import codes
 from greenh2._models.config import Limits
 from greenh2._models.cookies import Cookies
@@ -69,6 +70,7 @@ __all__ = [
     "CookieConflict",
     "Cookies",
     "DecodingError",
+    "DigestAuth",
     "FunctionAuth",
     "HTTPError",
     "HTTPStatusError",

@@ -276,7 +276,8 @@ def test_closing_a_form_ends_its_generators_and_no_file() -> None:
 
     file = io.BytesIO(b"z")
     body = post(files=[("f", ("n", pieces())), ("g", file)]).body
-    next(body.chunks())
+    chunks = body.chunks()
+    next(chunks)
     body.close()
     assert ended == ["pieces"]
     assert not file.closed
