@@ -46,6 +46,7 @@ from greenh2._errors import (
 )
 from greenh2._middleware.auth import Auth, BasicAuth, FunctionAuth
 from greenh2._middleware.digest import DigestAuth
+from greenh2._middleware.netrc import NetRCAuth
 from greenh2._models.codes import codes
 from greenh2._models.config import Limits
 from greenh2._models.cookies import Cookies
@@ -81,6 +82,7 @@ __all__ = [
     "Limits",
     "LocalProtocolError",
     "MockTransport",
+    "NetRCAuth",
     "NetworkError",
     "PoolTimeout",
     "ProtocolError",

@@ -73,6 +73,7 @@ def settings() -> None:
         default_encoding=lambda content: "utf-8",
     )
     greenh2.Client(auth=TokenAuth(), verify=False, cert="client.pem", timeout=None, http2=False)
+    greenh2.Client(auth=greenh2.NetRCAuth(Path("netrc")))
     greenh2.Client(auth=greenh2.DigestAuth("user", b"password"))
     greenh2.Client(auth=sign, verify=Path("authorities.pem"), timeout=(1.0, 2.0, None, 4.0))
     greenh2.Client(auth=greenh2.BasicAuth(b"user", b"password"), base_url=greenh2.URL("https://a.example/"))
