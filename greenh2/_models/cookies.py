@@ -49,7 +49,8 @@ class Cookies(MutableMapping[str, str]):
     def extract_cookies(self, response: Response) -> None:
         """Take the cookies which a response sets, within bounds.  Raises RuntimeError when it has no request.
 
-        A cookie of more than 4096 bytes is left out.  Beyond 180 of a domain, and 3000 in all, the oldest go.
+        A cookie of more than 4096 bytes is left out.  Beyond 180 of a domain, and 3000 in all, others go: from
+        Python 3.11 on the oldest.
         """
         if "set-cookie" in response.headers:
             self.jar.extract_cookies(

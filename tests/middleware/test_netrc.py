@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,18 @@ def sent_to(url: str, auth: NetRCAuth) -> str | None:
 
 def test_each_host_is_sent_its_own(tmp_path: Path) -> None:
     file = tmp_path / "netrc"
-    file.write_text("machine a.example login user password secret\nmachine b.example login only\n")
+    file.write_text("machine a.example login user password secret\n")
     auth = NetRCAuth(file)
     assert sent_to("https://a.example/", auth) == "Basic dXNlcjpzZWNyZXQ="
-    assert sent_to("https://b.example/", auth) is None
     assert sent_to("https://c.example/", auth) is None
     assert "secret" not in repr(auth)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="until 3.10, netrc takes such an entry for an error")
+def test_a_host_without_a_password_is_sent_none(tmp_path: Path) -> None:
+    file = tmp_path / "netrc"
+    file.write_text("machine b.example login only\n")
+    assert sent_to("https://b.example/", NetRCAuth(file)) is None
 
 
 def test_the_default_entry_stands_for_the_rest(tmp_path: Path) -> None:

@@ -69,12 +69,16 @@ class Daemon:
         self.h2 = f"https://localhost:{h2}"
         self.h1 = None if h1 is None else f"https://localhost:{h1}"
         self.plain = None if plain is None else f"http://localhost:{plain}"
-        self._process = Child([*_die_with_us(), *command], self.log)
+        self._command = [*_die_with_us(), *command]
+        self._ports = [port for port in (h2, h1, plain) if port is not None]
+        self._start()
+
+    def _start(self) -> None:
+        self._process = Child(self._command, self.log)
         self.pid = self._process.pid
         try:
-            for port in (h2, h1, plain):
-                if port is not None:
-                    self._wait_for(port)
+            for port in self._ports:
+                self._wait_for(port)
         except BaseException:
             self.stop()
             raise
@@ -94,6 +98,11 @@ class Daemon:
     def stop(self) -> None:
         """Stop this server and wait for its end."""
         self._process.stop()
+
+    def restart(self) -> None:
+        """Stop this server, and start it again on the same ports."""
+        self.stop()
+        self._start()
 
 
 class Daemons:

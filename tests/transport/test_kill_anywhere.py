@@ -84,7 +84,9 @@ class Storm:
         while self.left > 0:
             self.left -= 1
             how = self.random.randrange(6)
-            instant = self.random.choice([0.003, 0.03, 0.1]) * self.random.random()
+            instant = max(
+                0.001, self.random.choice([0.003, 0.03, 0.1]) * self.random.random()
+            )  # libuv knows no less
             job = gevent.spawn(self.job, instant if how == 5 else None)
             if how == 0:
                 job.kill(block=False)  # before it first runs
