@@ -30,6 +30,9 @@ _DEFAULT_WINDOW = 65535
 #: Streams opened before the server's SETTINGS have told how many it allows.  RFC 9113 section 6.5.2 sets no bound, but
 #: a server that allows fewer than arrive may refuse them, or end the connection; the first request never waits.
 INITIAL_STREAMS = 1
+#: DATA sent before them (bytes).  RFC 9113 section 6.9.2 allows 65,535, and a server whose windows are smaller may end
+#: the stream for it (nghttpd does), while most bodies are smaller than this.
+INITIAL_DATA = 16 * 1024
 #: Frames that bring nothing which may come between two of use, and in so many seconds: PING and SETTINGS make us queue
 #: answers (CVE-2019-9512, -9515), and empty DATA, WINDOW_UPDATE, resets and the like cost time (CVE-2019-9518).
 MAX_CHATTER = 10_000
@@ -43,6 +46,7 @@ class Machine:
         self._h2 = _new_connection(encoder)
         self._receivable = CONNECTION_WINDOW
         self._unacknowledged = 1
+        self._held_back = _DEFAULT_WINDOW - INITIAL_DATA
         self._chatter = 0
         self._chatter_since = monotonic()
         #: How many streams the peer allows at once.
@@ -51,7 +55,8 @@ class Machine:
     @property
     def sendable(self) -> int:
         """How much DATA may be sent now over all streams, and in one frame (bytes)."""
-        return min(self._h2.outbound_flow_control_window, self._h2.max_outbound_frame_size, MAX_FRAME_SIZE)
+        window = self._h2.outbound_flow_control_window - self._held_back
+        return min(window, self._h2.max_outbound_frame_size, MAX_FRAME_SIZE)
 
     @property
     def max_frame_size(self) -> int:
@@ -107,6 +112,7 @@ class Machine:
             # RFC 9113 section 6.5.2: initially there is no limit to this value. h2 says 2**32 + 1 for that.
             declared = self._h2.remote_settings.max_concurrent_streams
             self.streams_allowed = declared if declared < 2**32 else inf
+            self._held_back = 0
 
     def take_acknowledgement(self, settings: Frame) -> None:
         """Take an acknowledgement of SETTINGS, of which h2 would take any number.  Raises FrameViolation."""

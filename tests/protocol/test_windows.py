@@ -6,11 +6,11 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.exceptions import FlowControlError
 from h2.settings import SettingCodes
-from hyperframe.frame import Frame, SettingsFrame, WindowUpdateFrame
+from hyperframe.frame import DataFrame, Frame, SettingsFrame, WindowUpdateFrame
 
 from greenh2._protocol.events import CapacityChanged, DataReceived, Event, ResponseEnded, WindowOpened
 from greenh2._protocol.frames import END_HEADERS, FrameType, frame_bytes
-from greenh2._protocol.machine import CONNECTION_WINDOW, STREAM_WINDOW
+from greenh2._protocol.machine import CONNECTION_WINDOW, INITIAL_DATA, STREAM_WINDOW
 from tests.protocol.peers import GET, POST, Script, Talk, connection_failure, data, only, stream_failure
 
 PIECE = 16_384
@@ -222,6 +222,18 @@ def test_no_more_may_be_sent_than_the_connection_s_window_holds() -> None:
     for size in (16_384, 16_384, 16_384, 16_383):
         talk.client.send(first, bytes(size), end=False)
     assert talk.client.sendable(first) == talk.client.sendable(second) == 0
+
+
+def test_before_the_server_s_settings_no_more_may_be_sent_than_any_server_takes() -> None:
+    script = Script(greeted=False)
+    stream_id = script.open(POST, end=False)
+    script.client.send(stream_id, bytes(script.client.sendable(stream_id)), end=False)
+    assert sum(len(frame.data) for frame in only(script.said(), DataFrame)) == INITIAL_DATA
+    assert script.client.sendable(stream_id) == 0
+    assert WindowOpened(0) in script.say(SettingsFrame(0))
+    for _ in range(3):
+        script.client.send(stream_id, bytes(script.client.sendable(stream_id)), end=False)
+    assert sum(len(frame.data) for frame in only(script.said(), DataFrame)) == 65_535 - INITIAL_DATA
 
 
 def test_nothing_may_be_sent_on_a_stream_that_is_not_there() -> None:
