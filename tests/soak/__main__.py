@@ -6,7 +6,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -52,7 +51,7 @@ def main() -> int:
         ).run()
     if report.growth > MOST_GROWTH:
         report.broken.append(f"memory has grown by {report.growth:.1%}")
-    told = {"date": datetime.now(timezone.utc).date().isoformat(), **versions(), **asdict(report)}
+    told = {"date": datetime.now(timezone.utc).date().isoformat(), **versions(), **vars(report)}
     print(json.dumps(told, indent=2))
     if options.json is not None:
         options.json.write_text(json.dumps(told))

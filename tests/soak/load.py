@@ -137,31 +137,32 @@ class Soak:
     def _ask(self, client: greenh2.Client) -> None:
         while self._left > 0:
             self._left -= 1
-            try:
-                if self._random.randrange(_ENDED):
-                    self._random.choice(self._work)(client)
-                    outcome = "answered"
-                else:
-                    outcome = self._ask_and_end(client)
-            except greenh2.HTTPError as error:
-                outcome = type(error).__name__
-                gevent.sleep(0.01)  # its server is being restarted
+            outcome = self._outcome(client) if self._random.randrange(_ENDED) else self._ask_and_end(client)
             self.report.outcomes[outcome] += 1
             self.report.requests += 1
             if self.report.requests % max(1, self._requests // _PARTS) == 0:
                 gc.collect()
                 self.report.memory.append(resident())
 
+    def _outcome(self, client: greenh2.Client) -> str:
+        try:
+            self._random.choice(self._work)(client)
+            return "answered"
+        except greenh2.HTTPError as error:
+            gevent.sleep(0.01)  # its server is being restarted
+            return type(error).__name__
+
     def _ask_and_end(self, client: greenh2.Client) -> str:
         instant = max(0.001, self._random.random() * 0.05)  # libuv knows no less
         if self._random.randrange(2):
             with gevent.Timeout(instant, False):  # type: ignore[arg-type]  # False: end the block in silence
-                self._random.choice(self._work)(client)
+                return self._outcome(client)
             return "timed out from outside"
-        job = gevent.spawn(self._random.choice(self._work), client)
+        job = gevent.spawn(self._outcome, client)
         job.join(instant)
         job.kill()
-        return "killed"
+        came_of_it: object = job.value
+        return "killed" if isinstance(came_of_it, gevent.GreenletExit) else str(came_of_it)
 
     def _restart(self) -> None:
         for number in range(1, self._restarts + 1):
