@@ -135,6 +135,8 @@ class KeyUpdater:
         self._out = folder / "received"
         out = os.open(self._out, os.O_WRONLY | os.O_CREAT, 0o600)
         command = [
+            "/usr/bin/stdbuf",  # so that it is seen at once what it has done
+            "-oL",
             "/usr/bin/openssl",
             "s_server",
             "-cert",
@@ -177,8 +179,10 @@ class KeyUpdater:
 
 @pytest.fixture
 def key_updater(certificates: Certificates, tmp_path: Path) -> Iterator[KeyUpdater]:
-    if not Path("/usr/bin/openssl").exists():  # pragma: no cover (it is on every machine that tests)
-        pytest.skip("there is no openssl")
+    if not (
+        Path("/usr/bin/openssl").exists() and Path("/usr/bin/stdbuf").exists()
+    ):  # pragma: no cover (both are)
+        pytest.skip("there is no openssl, or no stdbuf")
     server = KeyUpdater(certificates.server, tmp_path)
     yield server
     server.stop()
