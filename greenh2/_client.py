@@ -65,7 +65,7 @@ class Client(Verbs):
     authorities; or an ssl.SSLContext.
     `cert`: a client certificate: a path, or (certificate, key), or (certificate, key, password).
     `trust_env`: heed the environment's variables for certificates.
-    `http1`, `http2`: what may be spoken; http2="prior-knowledge" speaks HTTP/2 without TLS as well.
+    `http1`, `http2`: what may be spoken; http2="prior-knowledge" or http1=False speaks HTTP/2 without TLS as well.
     `limits`: see Limits.
     `transport`: a BaseTransport, or any function from Request to Response, in place of the network; all other
     settings of this group are left to it then.

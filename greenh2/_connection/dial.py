@@ -39,7 +39,7 @@ class Dialer:
         """Tell what is known of a route before any dial: many streams, one, or (None) as ALPN will say."""
         if route.http1_only:
             return False
-        if self.http2 == "prior-knowledge" or (route.secure and not self.http1):
+        if self.http2 == "prior-knowledge" or not self.http1:
             return True
         if not self.http2 or not route.secure:
             return False
@@ -76,7 +76,8 @@ class Dialer:
     def _protocol(self, route: Route, channel: Channel) -> Protocol:
         # Imported when spoken: h2 and h11 take as long to import as all the rest.
         agreed = channel.alpn
-        unasked = agreed is None and self.http2 == "prior-knowledge" and not route.http1_only
+        known = self.http2 == "prior-knowledge" or not (self.http1 or route.secure)
+        unasked = agreed is None and known and not route.http1_only
         if agreed == "h2" or unasked:
             from greenh2._protocol.http2 import Http2Protocol
 

@@ -90,6 +90,14 @@ def test_without_tls_http_2_is_spoken_only_where_it_is_known(
     connection.close("the test is over")
 
 
+def test_without_tls_http_2_is_spoken_where_nothing_else_may_be(
+    raw_server: RawServers, certificates: Certificates
+) -> None:
+    connection = dial(raw_server(tls=False), dialer(certificates, True, http1=False))
+    assert connection.protocol.name == "HTTP/2"
+    connection.close("the test is over")
+
+
 @pytest.mark.parametrize("tls", [True, False])
 @pytest.mark.parametrize("http2", [True, "prior-knowledge"])
 def test_a_route_for_http_1_1_alone_offers_nothing_else(
@@ -118,6 +126,7 @@ def test_a_server_that_does_not_speak_http_2_is_an_error_where_nothing_else_is_a
         ("https", "prior-knowledge", True, False, True),
         ("https", True, True, True, False),
         ("http", True, True, False, False),
+        ("http", True, False, False, True),
         ("http", "prior-knowledge", True, False, True),
         ("http", "prior-knowledge", True, True, False),
     ],

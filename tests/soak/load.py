@@ -29,7 +29,7 @@ class Report:
     restarts: int = 0
     seconds: float = 0.0
     outcomes: Counter[str] = field(default_factory=Counter)
-    #: Resident memory after each tenth (bytes).
+    #: Resident memory after each tenth, when nothing is under way (bytes).
     memory: list[int] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
@@ -53,7 +53,7 @@ class Soak:
         self._random = Random(seed)
         self._certificates = Certificates(folder)
         self._daemons = Daemons(self._certificates)
-        self._left = requests
+        self._left = 0
         self._work: list[Callable[[greenh2.Client], None]] = []
         self._running: list[Daemon] = []
 
@@ -70,9 +70,13 @@ class Soak:
                 follow_redirects=True,
             ) as client:
                 restarter = gevent.spawn(self._restart)
-                gevent.joinall(
-                    [gevent.spawn(self._ask, client) for _ in range(self._greenlets)], raise_error=True
-                )
+                for _ in range(_PARTS):
+                    self._left = self._requests // _PARTS
+                    asking = [gevent.spawn(self._ask, client) for _ in range(self._greenlets)]
+                    gevent.joinall(asking, raise_error=True)
+                    del asking
+                    gc.collect()
+                    self.report.memory.append(resident())
                 restarter.get()
                 if " 0 streams, 0 waiting" not in repr(client):
                     self.report.broken.append(f"places are held though nobody asks:\n{client.dump()}")
@@ -140,9 +144,6 @@ class Soak:
             outcome = self._outcome(client) if self._random.randrange(_ENDED) else self._ask_and_end(client)
             self.report.outcomes[outcome] += 1
             self.report.requests += 1
-            if self.report.requests % max(1, self._requests // _PARTS) == 0:
-                gc.collect()
-                self.report.memory.append(resident())
 
     def _outcome(self, client: greenh2.Client) -> str:
         try:
