@@ -21,7 +21,7 @@ from tests.support.certificates import Certificates
 from tests.support.processes import Child
 
 FILES = {"small.txt": b"hello\n", "page.html": b"<p>green</p>\n" * 2000, "empty": b""}
-SIZES = (1, 600_000, 5_000_000)
+SIZES = (1, 100_000, 600_000, 5_000_000)
 """Beside FILES, every folder holds a file ``<size>.bin`` for each."""
 
 _SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])

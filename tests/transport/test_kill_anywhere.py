@@ -1,9 +1,8 @@
 """Requests killed at random instants, in whatever they are doing: nothing that they held may stay behind.
 
-``GREENH2_KILLS=10000`` runs as many for each protocol; a few hundred otherwise.
+At full length 10,000 for each protocol; a few hundred otherwise.
 """
 
-import os
 from collections import Counter
 from random import Random
 from types import FrameType
@@ -18,8 +17,9 @@ from greenh2._protocol.http2 import Http2Protocol
 from greenh2._protocol.machine import CONNECTION_WINDOW
 from tests.support.clients import BOTH, MakeClient
 from tests.support.origins import Origin, OriginFactory
+from tests.support.scale import scaled
 
-KILLS = int(os.environ.get("GREENH2_KILLS", "400"))
+KILLS = scaled(400, 10_000)
 WORKERS = 40
 PLACES = 8
 #: By the function in which a request stands: what it is doing there.
@@ -116,7 +116,7 @@ def test_whatever_a_request_is_doing_when_it_is_killed_it_leaves_nothing(
     gevent.joinall([gevent.spawn(storm.work) for _ in range(WORKERS)], raise_error=True)
     assert storm.wrong == []
     # With few kills it is up to chance whether a short phase is struck.
-    assert storm.struck.keys() >= ({"pool", "DNS", "TLS", "head", "body"} if KILLS >= 10_000 else {"pool"})
+    assert storm.struck.keys() >= scaled({"pool"}, {"pool", "DNS", "TLS", "head", "body"})
     assert sum(storm.struck.values()) > KILLS / 4
 
     assert all(client.get(f"{server.url}/bytes/10").content for server in servers)

@@ -13,6 +13,7 @@ from gevent.threadpool import ThreadPool
 import greenh2
 from tests.support.clients import BOTH, MakeClient
 from tests.support.origins import OriginFactory
+from tests.support.scale import scaled
 
 T = TypeVar("T")
 start_native_thread = get_original("_thread", "start_new_thread")
@@ -43,7 +44,7 @@ def test_six_threads_share_a_client(
     client = make_client()
 
     def work(number: int) -> int:
-        for size in range(40):
+        for size in range(scaled(40, 1700)):
             assert len(client.get(f"{server.url}/bytes/{size * number}").content) == size * number
         return number
 
