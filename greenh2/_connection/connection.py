@@ -222,7 +222,8 @@ class Connection:
         if self.closed:
             return
         self.protocol.consumed(stream_id, cost)
-        self.flush_soon()
+        if self.protocol.unsaid:
+            self.flush_soon()
         if self._by_stream and self.protocol.wants_data:
             self.channel.watch(self._on_readable)
 
@@ -254,21 +255,27 @@ class Connection:
         """Send, once in this turn of the loop, all that greenlets have put on its way."""
         if not self._flush_due:
             self._flush_due = True
-            self._hub.loop.run_callback(self._flush)
+            self._hub.loop.run_callback(self._on_turn)
+
+    def _on_turn(self) -> None:
+        if self._flush_due and os.getpid() == self._pid:  # else it was done already, or it is the parent's to do
+            self._flush()
 
     def _flush(self) -> None:
         self._flush_due = False
-        if self.channel.closed or os.getpid() != self._pid:
+        channel = self.channel
+        if channel.closed:
             return
         if out := self.protocol.outgoing():
-            self.channel.write(out)
-        departing, self._departing = self._departing, {}
+            channel.write(out)
+        channel.flush()
+        if self._departing:
+            departing, self._departing = self._departing, {}
+            for exchange in departing:
+                exchange.depart(channel.written, delayed=channel.unsent > 0)
         uploads, self._queued = self._queued, 0
-        self.channel.flush()
-        for exchange in departing:
-            exchange.depart(self.channel.written, delayed=self.channel.unsent > 0)
-        if self.channel.write_error is not None:
-            self._lose_writing(self.channel.write_error)
+        if channel.write_error is not None:
+            self._lose_writing(channel.write_error)
         elif uploads and not self.congested:
             self._ring_uploads()
 
@@ -328,7 +335,8 @@ class Connection:
             return False
         self._dispatch(events)
         if not self.closed:
-            self._flush()
+            if protocol.unsaid or channel.write_error is not None:
+                self._flush()
             if protocol.backlog:
                 self._hub.loop.run_callback(self._go_on)
             self._answers = self._answers + max(0, channel.unsent - unsent) if channel.unsent else 0

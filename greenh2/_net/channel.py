@@ -141,6 +141,8 @@ class Channel:
             return self._receive()
         while True:
             arrived = self._receive_cipher()
+            if not arrived and self._all_decrypted(self._tls):
+                return None
             data = self._decrypt(self._tls)
             if data is not None or not arrived:
                 return data
@@ -156,6 +158,12 @@ class Channel:
             raise ReadError(f"reading from {self._peer} failed: {exc}") from exc
         self.ended = not data
         return data
+
+    def _all_decrypted(self, tls: ssl.SSLObject) -> bool:
+        """Tell whether TLS would have nothing to say but that it wants more, which costs an exception."""
+        if self.ended or self._tls_error is not None:
+            return False
+        return not self._cipher_in.pending and not tls.pending()
 
     def _decrypt(self, tls: ssl.SSLObject) -> bytes | None:
         pieces: list[bytes] = []

@@ -148,8 +148,9 @@ class Lane(Generic[C, W]):
             self.ready[connection] = None
         else:
             self.ready.pop(connection, None)
-        (self.greeting.add if connection.greeting else self.greeting.discard)(connection)
-        (self.suspended.add if connection.suspended else self.suspended.discard)(connection)
+        if self.multiplexed is not False:
+            (self.greeting.add if connection.greeting else self.greeting.discard)(connection)
+            (self.suspended.add if connection.suspended else self.suspended.discard)(connection)
 
     def remove(self, connection: C) -> bool:
         """Forget a connection; False when it was not here."""

@@ -270,9 +270,10 @@ class Pool:
             self._leave_idle(connection)
             connection.close(reason)
             return False
-        room = connection.room(self.limits.max_streams_per_connection)
-        self._lanes[connection.route].update(connection, room=room)
-        return room
+        if connection.room(self.limits.max_streams_per_connection):
+            return True
+        self._lanes[connection.route].update(connection, room=False)
+        return False
 
     def _retire(self, connection: Connection) -> None:
         """Let a busy connection take no more; it closes when its last exchange has ended."""
@@ -309,8 +310,9 @@ class Pool:
             while self._due:
                 due = next(iter(self._due))
                 del self._due[due]
-                self._serve_lane(due)
-                self._serve_places()
+                if self._waiting:
+                    self._serve_lane(due)
+                    self._serve_places()
                 self._trim()
                 self._relief.review()
         finally:

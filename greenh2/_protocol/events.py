@@ -167,5 +167,9 @@ class Protocol(Interface):
     def shutdown(self) -> None:
         """Queue the goodbye that the protocol has (GOAWAY)."""
 
+    @property
+    def unsaid(self) -> bool:
+        """Whether a stream, or an answer to the peer, has put something into `outgoing`."""
+
     def outgoing(self) -> bytes:
         """Return what is to be written, once."""

@@ -138,6 +138,10 @@ class Http1Protocol:
     def shutdown(self) -> None:
         self._retired = True
 
+    @property
+    def unsaid(self) -> bool:
+        return bool(self._out)
+
     def outgoing(self) -> bytes:
         out, self._out = b"".join(self._out), []
         return out

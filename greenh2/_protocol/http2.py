@@ -159,6 +159,10 @@ class Http2Protocol:
             self._close()
             self._machine.end(ErrorCodes.NO_ERROR)
 
+    @property
+    def unsaid(self) -> bool:
+        return bool(self._out)
+
     def outgoing(self) -> bytes:
         self._collect()
         out, self._out = b"".join(self._out), []
