@@ -57,6 +57,8 @@ class Connection:
         #: Set by the pool: why no new exchanges are wanted, and what the connection closes for when the last one ends.
         self.draining = ""
         self.on_change: Callable[[Connection], None] = lambda _: None
+        #: Called once, when the first response has arrived.
+        self.on_answered: Callable[[Connection], None] | None = None
         self.life = Life(clock)
         #: Why the connection is closed.
         self.ended_by: TransportError | None = None
@@ -258,7 +260,9 @@ class Connection:
             self._hub.loop.run_callback(self._on_turn)
 
     def _on_turn(self) -> None:
-        if self._flush_due and os.getpid() == self._pid:  # else it was done already, or it is the parent's to do
+        if (
+            self._flush_due and os.getpid() == self._pid
+        ):  # else it was done already, or it is the parent's to do
             self._flush()
 
     def _flush(self) -> None:
@@ -375,6 +379,9 @@ class Connection:
                 case ResponseEnded():
                     if (exchange := self._by_stream.get(event.stream_id)) is not None:
                         exchange.take_end(event.trailers)
+                        if self.on_answered is not None:
+                            on_answered, self.on_answered = self.on_answered, None
+                            on_answered(self)
                         self.protocol.stop_sending(event.stream_id)
                         self._forget(exchange)
                         changed = True

@@ -15,6 +15,7 @@ from greenh2._net.bell import Leash
 from greenh2._net.channel import Channel
 from greenh2._net.clock import Clock
 from greenh2._net.dns import Resolver, resolve
+from greenh2._net.sessions import Sessions
 from greenh2._protocol.events import Protocol
 
 #: ``http2=``: offer it over TLS, never, or speak it at once (also without TLS).
@@ -34,6 +35,7 @@ class Dialer:
     http2: Http2Choice = True
     clock: Clock = field(default_factory=Clock)
     resolver: Resolver = resolve
+    sessions: Sessions = field(default_factory=Sessions)
 
     def multiplexed(self, route: Route) -> bool | None:
         """Tell what is known of a route before any dial: many streams, one, or (None) as ALPN will say."""
@@ -59,9 +61,12 @@ class Dialer:
                 left = None if seconds is None else seconds - (monotonic() - started)
                 hostname = route.server_hostname or route.host
                 settings = replace(self.tls, alpn=("http/1.1",)) if route.http1_only else self.tls
-                tls.handshake(channel, settings.context(), hostname, peer, left, leash)
+                context = settings.context()
+                session = self.sessions.offer(route, context)
+                tls.handshake(channel, context, hostname, peer, left, leash, session)
             protocol = self._protocol(route, channel)
             connection = Connection(channel, protocol, route, self.clock)
+            connection.on_answered = self._keep_session
             connection.start()
             if connection.closed:
                 raise ConnectError(f"{peer} ended the connection at once: {connection.ended_by}")
@@ -69,9 +74,14 @@ class Dialer:
                 took = monotonic() - started
                 trace("connection.connected", connection=connection.number, protocol=protocol.name, took=took)
         except BaseException:
+            self.sessions.forget(route)
             channel.close()
             raise
         return connection
+
+    def _keep_session(self, connection: Connection) -> None:
+        if connection.channel.tls is not None:
+            self.sessions.keep(connection.route, connection.channel.tls)
 
     def _protocol(self, route: Route, channel: Channel) -> Protocol:
         # Imported when spoken: h2 and h11 take as long to import as all the rest.

@@ -92,7 +92,7 @@ class Channel:
             return None, None
 
     def facts(self) -> dict[str, object]:
-        """Return what a user may want to know: both addresses, and version and cipher of TLS."""
+        """Return what a user may want to know: both addresses, TLS' version and cipher, and whether it went on."""
         local, remote = self.addresses()
         cipher = self._tls.cipher() if self._tls is not None else None
         return {
@@ -100,14 +100,19 @@ class Channel:
             "remote_address": remote,
             "tls_version": self._tls.version() if self._tls is not None else None,
             "cipher": cipher[0] if cipher is not None else None,
+            "tls_resumed": self._tls is not None and bool(self._tls.session_reused),
         }
 
     # -- TLS -------------------------------------------------------------------------------------------------
 
-    def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
-        """Put TLS on top; `handshake` must succeed before anything is read or written."""
+    def start_tls(
+        self, context: ssl.SSLContext, server_hostname: str | None, session: ssl.SSLSession | None = None
+    ) -> None:
+        """Put TLS on top, taking up a session if the server agrees; `handshake` must succeed before anything else."""
         self._cipher_in, self._cipher_out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._cipher_in, self._cipher_out, server_hostname=server_hostname)
+        self._tls = context.wrap_bio(
+            self._cipher_in, self._cipher_out, server_hostname=server_hostname, session=session
+        )
 
     def handshake(self) -> bool:
         """Take the TLS handshake as far as it goes now; False while the peer has to say more.  Raises ssl.SSLError."""

@@ -143,15 +143,18 @@ def handshake(
     peer: str,
     seconds: float | None,
     leash: Leash | None = None,
+    session: ssl.SSLSession | None = None,
 ) -> None:
-    """Speak TLS on a fresh channel within so many seconds.  Switches greenlets.
+    """Speak TLS on a fresh channel within so many seconds, taking up a session if the server agrees.
+
+    Switches greenlets.
 
     Raises ConnectTimeout or ConnectError, and what the leash is called off with; the channel is left for the caller
     to close.
     """
     end = None if seconds is None else monotonic() + seconds
     try:
-        channel.start_tls(context, hostname)
+        channel.start_tls(context, hostname, session)
         while not channel.handshake():
             left = None if end is None else end - monotonic()
             if not channel.wait_readable(left, leash):

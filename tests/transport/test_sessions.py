@@ -1,0 +1,77 @@
+"""TLS sessions are taken up again by later connections of the same client to the same route, and by nobody else."""
+
+import time
+
+import pytest
+
+import greenh2
+from greenh2._net import sessions
+from tests.support.badnet import Relay
+from tests.support.clients import BOTH, MakeClient
+from tests.support.origins import Origin, OriginFactory
+
+NONE_KEPT = greenh2.Limits(max_keepalive_connections=0)
+
+
+def resumed(client: greenh2.Client, server: Origin, **options: object) -> bool:
+    info = client.get(server.url, **options).extensions["connection_info"]  # type: ignore[arg-type]
+    assert not info["reused"]
+    return bool(info["tls_resumed"])
+
+
+@BOTH
+def test_a_later_connection_takes_up_the_session_of_the_first(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client(limits=NONE_KEPT)
+    assert [resumed(client, server) for _ in range(4)] == [False, True, True, True]
+
+
+def test_other_servers_and_other_clients_have_sessions_of_their_own(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server, other = origin(), origin()
+    client = make_client(limits=NONE_KEPT)
+    resumed(client, server)
+    assert not resumed(client, other)
+    assert not resumed(make_client(limits=NONE_KEPT), server)
+    sni = {"sni_hostname": "127.0.0.1"}
+    assert not resumed(client, server, extensions=sni)
+
+
+def test_after_an_hour_the_certificate_is_shown_again(
+    origin: OriginFactory, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = origin()
+    client = make_client(limits=NONE_KEPT)
+    resumed(client, server)
+    assert resumed(client, server)
+    later = time.monotonic() + sessions.LONGEST + 1
+    monkeypatch.setattr(sessions, "monotonic", lambda: later)
+    assert [resumed(client, server) for _ in range(2)] == [False, True]
+
+
+def test_a_handshake_that_fails_leaves_no_session(origin: OriginFactory, make_client: MakeClient) -> None:
+    client = make_client(limits=NONE_KEPT, timeout=greenh2.Timeout(5.0, connect=0.3))
+    kept = client._transport._dialer.sessions._kept  # type: ignore[union-attr]
+    with Relay(origin().port) as net:
+        url = f"https://localhost:{net.port}/"
+        client.get(url)
+        assert len(kept) == 1
+        net.swallow()
+        with pytest.raises(greenh2.ConnectTimeout):
+            client.get(url)
+        assert not kept
+
+
+def test_sessions_of_few_routes_are_kept(
+    origin: OriginFactory, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MOST", 1)
+    first, second = origin(), origin()
+    client = make_client(limits=NONE_KEPT)
+    resumed(client, first)
+    resumed(client, second)
+    assert resumed(client, second)
+    assert not resumed(client, first)
