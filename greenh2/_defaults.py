@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from greenh2._errors import InvalidURL
@@ -19,12 +20,7 @@ from greenh2._version import __version__
 if TYPE_CHECKING:
     from greenh2._models.multipart import RequestFiles
 
-DEFAULT_HEADERS: Final = (
-    ("Accept", "*/*"),
-    ("Accept-Encoding", "gzip, deflate"),
-    ("Connection", "keep-alive"),
-    ("User-Agent", f"python-greenh2/{__version__}"),
-)
+USER_AGENT: Final = f"python-greenh2/{__version__}"
 
 
 class Defaults:
@@ -112,9 +108,25 @@ class Defaults:
 
 def default_headers(headers: HeaderTypes | None) -> Headers:
     """Return the headers every request has, with those given in place of ours of the same names."""
-    merged = Headers(DEFAULT_HEADERS)
+    merged = _own_headers().copy()
     merged.update(headers)
     return merged
+
+
+@cache
+def _own_headers() -> Headers:
+    # Looks for packages: later than at import.
+    from greenh2._models.optional_decoders import optional_decoders
+
+    codings = ", ".join(["gzip", "deflate", *optional_decoders()])
+    return Headers(
+        [
+            ("Accept", "*/*"),
+            ("Accept-Encoding", codings),
+            ("Connection", "keep-alive"),
+            ("User-Agent", USER_AGENT),
+        ]
+    )
 
 
 def base_url_of(url: URL | str) -> URL:

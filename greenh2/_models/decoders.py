@@ -159,8 +159,8 @@ _DECODERS: Final[dict[str, Callable[[], ContentDecoder]]] = {
 def make_decoder(headers: Headers) -> ContentDecoder:
     """Return what undoes the Content-Encoding of a response.
 
-    Codings are undone from the last to the first, as far as they are known: under an unknown one everything
-    stays as it is.  Raises DecodingError for more than 5.
+    Codings are undone from the last to the first, as far as they are known: under an unknown one, as br and
+    zstd are without their extras, everything stays as it is.  Raises DecodingError for more than 5.
     """
     if "content-encoding" not in headers:
         return IDENTITY
@@ -172,11 +172,21 @@ def make_decoder(headers: Headers) -> ContentDecoder:
         )
     decoder: ContentDecoder = IDENTITY
     for name in reversed(names):
-        if name not in _DECODERS:
+        make = _DECODERS.get(name) or _optional(name)
+        if make is None:
             break
-        below = _DECODERS[name]()
+        below = make()
         decoder = below if decoder is IDENTITY else StackedDecoder(decoder, below)
     return decoder
+
+
+def _optional(name: str) -> Callable[[], ContentDecoder] | None:
+    if name not in ("br", "zstd"):
+        return None
+    # Looks for packages, which takes longer than all that is imported here.
+    from greenh2._models.optional_decoders import optional_decoders
+
+    return optional_decoders().get(name)
 
 
 def _inflate(inflater: zlib._Decompress, data: bytes, coding: str) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ def test_the_default_headers_say_what_is_understood_and_by_whom() -> None:
     assert build().headers.multi_items() == [
         ("host", "a.example"),
         ("accept", "*/*"),
-        ("accept-encoding", "gzip, deflate"),
+        ("accept-encoding", "gzip, deflate, br, zstd"),  # the extras, which tests have
         ("connection", "keep-alive"),
         ("user-agent", f"python-greenh2/{__version__}"),
     ]
