@@ -57,6 +57,7 @@ from greenh2._models.timeouts import USE_CLIENT_DEFAULT, Timeout
 from greenh2._models.url import URL, QueryParams
 from greenh2._transport import BaseTransport, HTTPTransport, MockTransport
 from greenh2._version import __version__
+from greenh2._wsgi import WSGITransport
 
 __all__ = [
     "URL",
@@ -107,6 +108,7 @@ __all__ = [
     "TotalTimeout",
     "TransportError",
     "UnsupportedProtocol",
+    "WSGITransport",
     "WriteError",
     "WriteTimeout",
     "__version__",

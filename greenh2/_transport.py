@@ -50,7 +50,8 @@ class MockTransport(BaseTransport):
         self.handler = handler
 
     def handle_request(self, request: Request) -> Response:
-        """Return what the function makes of the request."""
+        """Read the request's body into memory, and return what the function makes of the request."""
+        request.read()
         return self.handler(request)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import assert_type
 
 import greenh2
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
 
 
 class TokenAuth(greenh2.Auth):
@@ -29,6 +33,11 @@ class Canned(greenh2.BaseTransport):
 
 def answer(request: greenh2.Request) -> greenh2.Response:
     return greenh2.Response(200, text=request.method, headers={"X-A": "1"}, request=request)
+
+
+def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", [("X-A", "1")])
+    return [b"body"]
 
 
 def sign(request: greenh2.Request) -> greenh2.Request:
@@ -53,6 +62,8 @@ def settings() -> None:
     greenh2.Client(transport=answer)
     greenh2.Client(transport=Canned())
     greenh2.Client(transport=greenh2.MockTransport(answer))
+    greenh2.Client(transport=greenh2.WSGITransport(app=application, raise_app_exceptions=False))
+    greenh2.Client(transport=greenh2.WSGITransport(application, script_name="/a", remote_addr="192.0.2.1"))
     greenh2.Client(transport=greenh2.HTTPTransport(limits=greenh2.Limits(max_connections=10)))
     greenh2.Client(
         auth=("user", "password"),
