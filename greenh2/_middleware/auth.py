@@ -33,8 +33,9 @@ class Auth:
                 request.headers["X-Token"] = self.token(response)
                 yield request
 
-        The response to the last yield is what the caller gets; earlier ones are found in its `history`.  The
-        request is the flow's own copy, so that what is set here never travels on to another origin.  A
+        The response to the last yield is what the caller gets; earlier ones are found in its `history`, each
+        with the request as it was at its yield.  The request is the flow's own copy, so that what is set here
+        never travels on to another origin.  A
         request whose body can be read only once cannot be sent twice: that raises StreamConsumed.
         """
         yield request
@@ -123,7 +124,7 @@ def auth_in_url(url: URL) -> BasicAuth | None:
 
 
 class Authenticate:
-    """Run the Auth found in the request's extension "auth", on a copy of the request."""
+    """Run the Auth found in the request's extension "auth", on a copy of the request, and send copies of that."""
 
     def __init__(self, following: Handler) -> None:
         self._next = following
@@ -142,7 +143,8 @@ class Authenticate:
         try:
             request = next(flow)
             while True:
-                response = self._next(request)
+                # What is on its way is a copy: what the flow does next must not show in what was sent.
+                response = self._next(derive(request))
                 with closed_on_error(response):
                     try:
                         request = flow.send(response)

@@ -102,6 +102,28 @@ def test_a_flow_sees_the_response_and_may_ask_again() -> None:
     assert challenge.is_closed
 
 
+def test_what_a_flow_does_next_does_not_show_in_what_was_sent() -> None:
+    class Twice(Auth):
+        def auth_flow(self, request: Request) -> AuthFlow:
+            for step in ("one", "two"):
+                request.headers["Authorization"] = request.extensions["step"] = step
+                yield request
+
+    class Answering(Answers):
+        def __call__(self, request: Request) -> Response:
+            response = super().__call__(request)
+            response.request = request
+            return response
+
+    transport = Answering(Response(401), Response(200))
+    request = Request("GET", "http://a.example/", extensions={"auth": Twice()})
+    response = Authenticate(transport)(request)
+    steps = [step.request for step in (*response.history, response)]
+    assert [step.headers["authorization"] for step in steps] == ["one", "two"]
+    assert [step.extensions["step"] for step in steps] == ["one", "two"]
+    assert "authorization" not in request.headers
+
+
 def test_a_flow_that_is_content_ends_with_the_first_response() -> None:
     answer = Response(200, stream=Pieces(b"fine"))
     response, _ = send(Challenge(), answer)

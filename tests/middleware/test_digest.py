@@ -151,3 +151,11 @@ def test_the_password_is_not_shown() -> None:
     assert repr(DigestAuth("user", "secret")) == "DigestAuth('user', '[secure]')"
     with pytest.raises(TypeError, match="The password of DigestAuth is str or bytes, not int"):
         DigestAuth("user", 3)  # type: ignore[arg-type]  # what is tested
+
+
+def test_the_request_that_was_challenged_shows_no_answer() -> None:
+    transport = Answers(unauthorized(RFC_7616.format("MD5")), Response(200))
+    with Client(transport=transport, auth=DigestAuth("u", "p")) as client:
+        response = client.get(URL)
+    assert "authorization" not in response.history[0].request.headers
+    assert response.request.headers["authorization"].startswith("Digest ")
