@@ -28,6 +28,7 @@ from greenh2._models.response import Response
 from greenh2._models.route import Route
 from greenh2._models.timeouts import USE_CLIENT_DEFAULT, Deadline, Timeout, TimeoutTypes, UseClientDefault
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
+from greenh2._net.sockets import SocketOption
 from greenh2._net.tls import CertTypes
 from greenh2._transport import BaseTransport, HTTPTransport
 from greenh2._verbs import Verbs
@@ -67,6 +68,9 @@ class Client(Verbs):
     `trust_env`: heed the environment's variables for certificates.
     `http1`, `http2`: what may be spoken; http2="prior-knowledge" or http1=False speaks HTTP/2 without TLS as well.
     `limits`: see Limits.
+    `uds`: the path of a Unix socket to which every connection leads, whatever host the URL names.
+    `local_address`: the IP address to connect from.
+    `socket_options`: tuples for `setsockopt()`, as (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60).
     `transport`: a BaseTransport, or any function from Request to Response, in place of the network; all other
     settings of this group are left to it then.
 
@@ -104,6 +108,9 @@ class Client(Verbs):
         transport: BaseTransport | Handler | None = None,
         default_encoding: str | Callable[[bytes], str] = "utf-8",
         max_response_bytes: int | None = None,
+        uds: str | PathLike[str] | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SocketOption] | None = None,
     ) -> None:
         if max_redirects < 0:
             raise ValueError(f"max_redirects is 0 or more, not {max_redirects!r}")
@@ -122,7 +129,15 @@ class Client(Verbs):
         self._own: HTTPTransport | None = None
         if transport is None:
             transport = self._own = HTTPTransport(
-                verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits
+                verify=verify,
+                cert=cert,
+                trust_env=trust_env,
+                http1=http1,
+                http2=http2,
+                limits=limits,
+                uds=uds,
+                local_address=local_address,
+                socket_options=socket_options,
             )
         self._transport = transport
         self._handle = chain(

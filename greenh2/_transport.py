@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ssl import SSLContext
 from time import monotonic
 from typing import Any
@@ -23,6 +23,7 @@ from greenh2._models.response import Response
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline, Timeout
 from greenh2._models.trace import Trace
+from greenh2._net.sockets import SocketOption, SocketSettings
 from greenh2._net.tls import CertTypes, TlsSettings, check_files
 from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder
@@ -64,7 +65,10 @@ class HTTPTransport(BaseTransport):
 
     ``verify``: True (certifi, or SSL_CERT_FILE and SSL_CERT_DIR with ``trust_env``), False, a path to a CA file or
     directory, or an ssl.SSLContext, whose ALPN list is set.  ``cert``: a client certificate.  ``http2``: offer it over
-    TLS (True), never (False), or "prior-knowledge": speak it at once, also without TLS.
+    TLS (True), never (False), or "prior-knowledge": speak it at once, also without TLS.  ``uds``: the path of a Unix
+    socket which every connection leads to, whatever the URL says; that still decides Host and TLS.  ``local_address``:
+    the IP address to connect from; only addresses of its family are tried.  ``socket_options``: tuples for
+    `setsockopt()`, set before connecting.
 
     Raises FileNotFoundError for a missing file, ValueError when neither protocol is allowed.  The first request to
     each https origin whose certificate is not verified is met by an InsecureRequestWarning.
@@ -79,6 +83,9 @@ class HTTPTransport(BaseTransport):
         http1: bool = True,
         http2: Http2Choice = True,
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
+        uds: str | os.PathLike[str] | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SocketOption] | None = None,
     ) -> None:
         if not http1 and not http2:
             raise ValueError("http1=False and http2=False leave no protocol to speak: allow one of them")
@@ -92,7 +99,8 @@ class HTTPTransport(BaseTransport):
             alpn=alpn,
         )
         check_files(settings)
-        self._dialer = Dialer(settings, http1=http1, http2=http2)
+        sockets = SocketSettings.of(uds, local_address, socket_options)
+        self._dialer = Dialer(settings, http1=http1, http2=http2, sockets=sockets)
         self._limits = limits
         self._pools: dict[Hub, Pool] = {}
         self._pid = os.getpid()

@@ -16,6 +16,7 @@ from greenh2._net.channel import Channel
 from greenh2._net.clock import Clock
 from greenh2._net.dns import Resolver, resolve
 from greenh2._net.sessions import Sessions
+from greenh2._net.sockets import SocketSettings
 from greenh2._protocol.events import Protocol
 
 #: ``http2=``: offer it over TLS, never, or speak it at once (also without TLS).
@@ -36,6 +37,7 @@ class Dialer:
     clock: Clock = field(default_factory=Clock)
     resolver: Resolver = resolve
     sessions: Sessions = field(default_factory=Sessions)
+    sockets: SocketSettings = SocketSettings()  # noqa: RUF009  # frozen
 
     def multiplexed(self, route: Route) -> bool | None:
         """Tell what is known of a route before any dial: many streams, one, or (None) as ALPN will say."""
@@ -54,7 +56,9 @@ class Dialer:
         peer = route.origin
         if trace is not None:
             trace("connection.dial", origin=peer)
-        sock = tcp.connect(route.host, route.port, peer, seconds, resolver=self.resolver, leash=leash)
+        sock = tcp.connect(
+            route.host, route.port, peer, seconds, resolver=self.resolver, leash=leash, settings=self.sockets
+        )
         channel = Channel(sock, peer)
         try:
             if route.secure:

@@ -1,4 +1,4 @@
-"""TCP connections: several addresses raced 250 ms apart, all within one time (RFC 8305)."""
+"""Connections: several addresses raced 250 ms apart, all within one time (RFC 8305); or a Unix socket."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from greenh2._errors import ConnectError, ConnectTimeout
 from greenh2._net.bell import Leash
 from greenh2._net.channel import Watcher
 from greenh2._net.dns import Address, Resolver, literal
+from greenh2._net.sockets import SocketSettings
 
 _StandardSocket: type[socket.socket] = get_original("socket", "socket")
 #: RFC 8305 section 5: the recommended Connection Attempt Delay (seconds).
 ATTEMPT_DELAY = 0.25
+#: How long to wait for room in the queue of a Unix socket, of which the kernel tells nothing (seconds).
+_QUEUE_PAUSE = 0.02
 
 
 class PlainSocket(_StandardSocket):  # type: ignore[valid-type,misc] # the class is found when gevent may have patched
@@ -42,16 +45,44 @@ def connect(
     *,
     resolver: Resolver,
     leash: Leash | None = None,
+    settings: SocketSettings = SocketSettings(),  # noqa: B008  # frozen
 ) -> socket.socket:
-    """Return a connected socket to the first address that answers.  Switches greenlets.
+    """Return a connected socket to the first address that answers, or to the Unix socket.  Switches greenlets.
 
-    The name lookup and all addresses share the seconds.  Raises ConnectTimeout or ConnectError, and what the leash
-    is called off with.  A kill or a gevent.Timeout from outside passes through and leaves no descriptor behind.
+    The name lookup and all addresses share the seconds.  With a local address, only addresses of its family are
+    tried.  Raises ConnectTimeout or ConnectError, and what the leash is called off with.  A kill or a gevent.Timeout
+    from outside passes through and leaves no descriptor behind.
     """
     leash = leash or Leash()
     end = None if seconds is None else monotonic() + seconds
+    if settings.uds is not None:
+        return _connect_unix(settings.uds, settings, peer, seconds, leash)
     addresses = literal(host, port) or _resolve(host, port, peer, seconds, resolver, leash)
-    return _Race(addresses, peer, seconds, end, leash).run()
+    return _Race(addresses, peer, seconds, end, leash, settings).run()
+
+
+def _connect_unix(
+    path: str, settings: SocketSettings, peer: str, seconds: float | None, leash: Leash
+) -> socket.socket:
+    end = None if seconds is None else monotonic() + seconds
+    sock = PlainSocket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(0.0)
+        settings.prepare(sock)
+        while (code := sock.connect_ex(path)) == errno.EAGAIN:  # its queue is full
+            left = None if end is None else end - monotonic()
+            if left is not None and left <= 0:
+                raise ConnectTimeout(f"no connection to {peer} by way of {path} within {seconds:.3g} s")
+            leash.wait(_QUEUE_PAUSE if left is None else min(left, _QUEUE_PAUSE))
+        if code:
+            raise OSError(code, os.strerror(code))
+    except OSError as exc:
+        sock.close()
+        raise ConnectError(f"could not connect to {peer} by way of {path}: {exc.strerror or exc}") from exc
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _resolve(
@@ -83,9 +114,20 @@ class _Race:
     """Attempts in flight, one socket and one watcher each; the first that connects wins, the rest are closed."""
 
     def __init__(
-        self, addresses: list[Address], peer: str, seconds: float | None, end: float | None, leash: Leash
+        self,
+        addresses: list[Address],
+        peer: str,
+        seconds: float | None,
+        end: float | None,
+        leash: Leash,
+        settings: SocketSettings,
     ) -> None:
-        self._waiting = _interleaved(addresses)
+        fitting = [address for address in addresses if settings.fits(address)]
+        self._waiting = _interleaved(fitting)
+        self._none = "its name has no address"
+        if addresses and not fitting and settings.local is not None:
+            self._none = f"none of its addresses can be reached from local_address={settings.local[1][0]!r}"
+        self._settings = settings
         self._peer = peer
         self._seconds = seconds
         self._end = end
@@ -100,7 +142,7 @@ class _Race:
                 self._start(self._waiting.pop(0))
                 if (winner := self._await()) is not None:
                     return winner
-            reasons = "; ".join(self._failures) or "its name has no address"
+            reasons = "; ".join(self._failures) or self._none
             raise ConnectError(f"could not connect to {self._peer}: {reasons}")
         finally:
             for sock in list(self._attempts):
@@ -118,6 +160,7 @@ class _Race:
         try:
             sock.settimeout(0.0)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._settings.prepare(sock)
             code = sock.connect_ex(target)
             if code not in (0, errno.EINPROGRESS):
                 raise OSError(code, os.strerror(code))

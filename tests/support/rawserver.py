@@ -111,6 +111,11 @@ class Peer:
         if cipher := self._cipher_out.read():
             self._sock.sendall(cipher)
 
+    @property
+    def address(self) -> object:
+        """Where the client connected from."""
+        return self._sock.getpeername()
+
     # -- sending ---------------------------------------------------------------------------------------------
 
     def send_bytes(self, data: bytes) -> None:
@@ -290,17 +295,17 @@ def data(stream_id: int, body: bytes, *, end: bool = False) -> DataFrame:
 
 
 class RawServer:
-    """Listens on loopback; connections wait in the kernel until the test accepts them."""
+    """Listens on loopback or a Unix socket; connections wait in the kernel until the test accepts them."""
 
-    def __init__(self, context: ssl.SSLContext | None) -> None:
+    def __init__(self, context: ssl.SSLContext | None, uds: str | None = None) -> None:
         self.context = context
         self._peers: list[Peer] = []
-        self._sock = _socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._sock = _socket.socket(socket.AF_INET if uds is None else socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)  # a slow reader shows sooner
-        self._sock.bind(("127.0.0.1", 0))
+        self._sock.bind(("127.0.0.1", 0) if uds is None else uds)
         self._sock.listen(16)
         self._sock.settimeout(PATIENCE)
-        self.port: int = self._sock.getsockname()[1]
+        self.port: int = self._sock.getsockname()[1] if uds is None else 1
         self.url = f"{'http' if context is None else 'https'}://localhost:{self.port}"
 
     def accept(self) -> H2Peer:
@@ -315,7 +320,8 @@ class RawServer:
         descriptor, _ = natively(self._sock._accept)  # type: ignore[attr-defined]  # socket.accept() would be patched
         sock = _socket.socket(fileno=descriptor)
         sock.settimeout(PATIENCE)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = H2Peer(sock)
         self._peers.append(peer)
         return peer
@@ -341,15 +347,16 @@ class RawServers:
         tls: bool = True,
         certificate: str | None = None,
         adjust: Callable[[ssl.SSLContext], object] = lambda context: None,
+        uds: str | None = None,
     ) -> RawServer:
-        """Listen; ``adjust`` is given the TLS context before it is used."""
+        """Listen; ``adjust`` is given the TLS context before it is used, ``uds`` the path of a Unix socket."""
         context = None
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate or self._certificates.server)
             context.set_alpn_protocols(list(alpn))
             adjust(context)
-        server = RawServer(context)
+        server = RawServer(context, uds)
         self._made.append(server)
         return server
 

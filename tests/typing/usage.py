@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Generator, Iterable, Iterator
 from datetime import timedelta
@@ -84,6 +85,9 @@ def settings() -> None:
         default_encoding=lambda content: "utf-8",
     )
     greenh2.Client(auth=TokenAuth(), verify=False, cert="client.pem", timeout=None, http2=False)
+    greenh2.Client(uds="/run/socket", socket_options=[(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)])
+    greenh2.Client(uds=Path("/run/socket"), socket_options=((1, 2, b"3"), (1, 2, None, 4)))
+    greenh2.Client(transport=greenh2.HTTPTransport(local_address="127.0.0.2", uds=None))
     greenh2.Client(auth=greenh2.NetRCAuth(Path("netrc")))
     greenh2.Client(auth=greenh2.DigestAuth("user", b"password"))
     greenh2.Client(auth=sign, verify=Path("authorities.pem"), timeout=(1.0, 2.0, None, 4.0))
