@@ -62,8 +62,8 @@ class Client(Verbs):
 
     Settings of the connections:
 
-    `verify`: True trusts certifi's authorities, False trusts anybody, a path names a file or directory of
-    authorities; or an ssl.SSLContext.
+    `verify`: True trusts certifi's authorities, "system" those of the system, False trusts anybody, a path names
+    a file or directory of authorities; or an ssl.SSLContext.
     `cert`: a client certificate: a path, or (certificate, key), or (certificate, key, password).
     `trust_env`: heed the environment's variables for certificates.
     `http1`, `http2`: what may be spoken; http2="prior-knowledge" or http1=False speaks HTTP/2 without TLS as well.

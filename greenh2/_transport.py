@@ -63,8 +63,9 @@ class HTTPTransport(BaseTransport):
     before a fork and before monkey patching.  It may be used by every greenlet of every native thread; each thread
     has connections and limits of its own.  A forked child starts with empty pools.
 
-    ``verify``: True (certifi, or SSL_CERT_FILE and SSL_CERT_DIR with ``trust_env``), False, a path to a CA file or
-    directory, or an ssl.SSLContext, whose ALPN list is set.  ``cert``: a client certificate.  ``http2``: offer it over
+    ``verify``: True (certifi, or SSL_CERT_FILE and SSL_CERT_DIR with ``trust_env``), "system" (the system's
+    authorities, or those variables), False, a path to a CA file or directory, or an ssl.SSLContext, whose ALPN list
+    is set.  ``cert``: a client certificate.  ``http2``: offer it over
     TLS (True), never (False), or "prior-knowledge": speak it at once, also without TLS.  ``uds``: the path of a Unix
     socket which every connection leads to, whatever the URL says; that still decides Host and TLS.  ``local_address``:
     the IP address to connect from; only addresses of its family are tried.  ``socket_options``: tuples for

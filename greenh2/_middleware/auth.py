@@ -35,8 +35,8 @@ class Auth:
 
         The response to the last yield is what the caller gets; earlier ones are found in its `history`, each
         with the request as it was at its yield.  The request is the flow's own copy, so that what is set here
-        never travels on to another origin.  A
-        request whose body can be read only once cannot be sent twice: that raises StreamConsumed.
+        never travels on to another origin.  A request whose body can be read only once cannot be sent twice:
+        that raises StreamConsumed.
         """
         yield request
 

@@ -18,7 +18,10 @@ from gevent.ssl import SSLContext
 from greenh2._errors import ConnectError, ConnectTimeout, ReadError
 from greenh2._net.bell import Leash
 from greenh2._net.channel import Channel
+from greenh2._net.system_trust import check_truststore, system_context
 
+#: ``verify=``: trust what the system trusts.
+SYSTEM = "system"
 #: What ``cert=`` takes: a file with certificate and key, or (certificate, key), or (certificate, key, password).
 CertTypes = str | os.PathLike[str] | tuple[str, str] | tuple[str, str, str]
 
@@ -65,7 +68,7 @@ class TlsSettings:
         if not self.trust_env:
             return _Environment()
         get = os.environ.get
-        if self.verify is not True:
+        if self.verify not in (True, SYSTEM):
             return _Environment(key_log=get("SSLKEYLOGFILE"))
         return _Environment(get("SSL_CERT_FILE"), get("SSL_CERT_DIR"), get("SSLKEYLOGFILE"))
 
@@ -85,18 +88,19 @@ def _shared_context(
     environment: _Environment,
     alpn: tuple[str, ...],
 ) -> ssl.SSLContext:
-    context: ssl.SSLContext = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ask_system = verify == SYSTEM and not (environment.ca_file or environment.ca_directory)
+    context: ssl.SSLContext = system_context() if ask_system else SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 9113 section 9.2
     context.options |= ssl.OP_NO_COMPRESSION | getattr(ssl, "OP_NO_RENEGOTIATION", 0)
     context.set_alpn_protocols(list(alpn))
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    elif isinstance(verify, str):
+    elif isinstance(verify, str) and verify != SYSTEM:
         _trust(context, verify)
     elif environment.ca_file or environment.ca_directory:
         context.load_verify_locations(environment.ca_file, environment.ca_directory)
-    else:
+    elif not ask_system:
         import certifi  # brings half of importlib.resources along
 
         context.load_verify_locations(certifi.where())
@@ -110,9 +114,12 @@ def _shared_context(
 def check_files(settings: TlsSettings) -> None:
     """Raise FileNotFoundError, naming the argument, if a file that the settings name does not exist.
 
-    A certificate for a context of the user's is loaded into it here, once.
+    Raises ImportError, naming the extra, if verify="system" needs a package that is missing.  A certificate for a
+    context of the user's is loaded into it here, once.
     """
-    if isinstance(settings.verify, str) and not os.path.exists(settings.verify):
+    if settings.verify == SYSTEM:
+        check_truststore()
+    elif isinstance(settings.verify, str) and not os.path.exists(settings.verify):
         raise FileNotFoundError(
             f"verify={settings.verify!r}: there is no such file or directory with CA certificates"
         )

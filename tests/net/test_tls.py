@@ -3,8 +3,10 @@
 import datetime as dt
 import gc
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import certifi
 import gevent
@@ -12,8 +14,9 @@ import gevent.ssl
 import pytest
 import trustme
 
+import greenh2
 from greenh2._errors import CloseError, ConnectError, ConnectTimeout
-from greenh2._net import tls
+from greenh2._net import system_trust, tls
 from greenh2._net.bell import Leash
 from greenh2._net.tls import TlsSettings
 from tests.net.conftest import Dial, OpenSsl
@@ -127,6 +130,113 @@ def test_keys_are_logged_where_the_environment_says(
     assert not log.exists()
     shake(raw_server(), TlsSettings(verify=certificates.ca_file))
     assert "CLIENT_TRAFFIC_SECRET_0" in log.read_text()
+
+
+# -- what the system trusts --------------------------------------------------------------------------------------
+
+
+class Paths(NamedTuple):
+    openssl_cafile: str = "/no/such/file"
+    openssl_capath: str = "/no/such/directory"
+
+
+@pytest.fixture
+def paths(forgotten: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Says where OpenSSL looks for the system's authorities, and distributions keep none."""
+    tls._shared_context.cache_clear()
+    monkeypatch.setattr(system_trust, "_FILES", ())
+    return lambda *found: monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: Paths(*found))
+
+
+def test_the_file_of_openssl_is_what_the_system_trusts(
+    raw_server: RawServers, certificates: Certificates, shake: Shake, paths: Callable[..., None]
+) -> None:
+    paths(certificates.ca_file)
+    assert shake(raw_server(), TlsSettings(verify="system")).tls.selected_alpn_protocol() == "h2"
+    with pytest.raises(ConnectError, match="mismatch"):
+        shake(raw_server(), TlsSettings(verify="system"), "wrong.localhost")
+    with pytest.raises(ConnectError):  # and nobody else
+        shake(raw_server(), TlsSettings(verify=certifi.where()))
+
+
+def test_or_the_directory_of_openssl(
+    raw_server: RawServers,
+    certificates: Certificates,
+    shake: Shake,
+    paths: Callable[..., None],
+    tmp_path: Path,
+    openssl: OpenSsl,
+) -> None:
+    name = openssl("x509", "-subject_hash", "-noout", "-in", certificates.ca_file).strip()
+    (tmp_path / f"{name}.0").write_bytes(Path(certificates.ca_file).read_bytes())
+    paths("/no/such/file", str(tmp_path))
+    shake(raw_server(), TlsSettings(verify="system"))
+
+
+def test_or_what_a_distribution_keeps(
+    raw_server: RawServers,
+    certificates: Certificates,
+    shake: Shake,
+    paths: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths("/no/such/file", str(tmp_path))  # which is empty
+    monkeypatch.setattr(system_trust, "_FILES", ("/no/such/file", certificates.ca_file))
+    shake(raw_server(), TlsSettings(verify="system"))
+
+
+def test_a_system_that_trusts_nobody_is_an_error(paths: Callable[..., None]) -> None:
+    paths()
+    with pytest.raises(
+        ConnectError, match=r"verify='system' .* no certificates of the system were found at /no"
+    ):
+        TlsSettings(verify="system").context()
+
+
+def test_the_environment_goes_before_the_system(
+    raw_server: RawServers,
+    certificates: Certificates,
+    shake: Shake,
+    paths: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths(certifi.where())
+    monkeypatch.setenv("SSL_CERT_FILE", certificates.ca_file)
+    shake(raw_server(), TlsSettings(verify="system"))
+    with pytest.raises(ConnectError):
+        shake(raw_server(), TlsSettings(verify="system", trust_env=False))
+
+
+def test_a_context_of_truststore_works_however_the_process_is_patched(
+    forgotten: None,
+    raw_server: RawServers,
+    certificates: Certificates,
+    shake: Shake,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    # What it does on macOS can be seen there only; here it is given the files of the tests.
+    tls._shared_context.cache_clear()
+    monkeypatch.setattr(system_trust, "needs_truststore", lambda: True)
+    settings = TlsSettings(verify="system", trust_env=False, cert=(certificates.server,))
+    tls.check_files(settings)
+    context = settings.context()
+    assert type(context).__module__.startswith("truststore")
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ConnectError, match="was not accepted"):
+        shake(raw_server(), settings)
+    monkeypatch.setenv("SSL_CERT_FILE", certificates.ca_file)
+    assert shake(raw_server(), settings).tls.selected_alpn_protocol() == "h2"
+
+
+def test_a_missing_truststore_is_told_before_any_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = ssl.SSLContext
+    monkeypatch.setattr(system_trust, "needs_truststore", lambda: True)
+    monkeypatch.setitem(sys.modules, "truststore", None)
+    with pytest.raises(ImportError, match=r"verify='system' needs truststore .*'greenh2\[system\]'"):
+        greenh2.Client(verify="system")
+    assert ssl.SSLContext is before
 
 
 # -- what is refused -------------------------------------------------------------------------------------------
