@@ -53,8 +53,10 @@ from greenh2._models.cookies import Cookies
 from greenh2._models.headers import Headers
 from greenh2._models.request import Request
 from greenh2._models.response import Response
+from greenh2._models.streams import ByteStream, SyncByteStream
 from greenh2._models.timeouts import USE_CLIENT_DEFAULT, Timeout
 from greenh2._models.url import URL, QueryParams
+from greenh2._net.tls import create_ssl_context
 from greenh2._transport import BaseTransport, HTTPTransport, MockTransport
 from greenh2._version import __version__
 from greenh2._wsgi import WSGITransport
@@ -65,6 +67,7 @@ __all__ = [
     "Auth",
     "BaseTransport",
     "BasicAuth",
+    "ByteStream",
     "Client",
     "CloseError",
     "ConnectError",
@@ -102,6 +105,7 @@ __all__ = [
     "StreamClosed",
     "StreamConsumed",
     "StreamError",
+    "SyncByteStream",
     "Timeout",
     "TimeoutException",
     "TooManyRedirects",
@@ -113,6 +117,7 @@ __all__ = [
     "WriteTimeout",
     "__version__",
     "codes",
+    "create_ssl_context",
     "delete",
     "get",
     "head",

@@ -297,13 +297,20 @@ class Client(Verbs):
             raise RuntimeError("Cannot open the client again: it has been closed. Make a new one.")
         if self._entered:
             raise RuntimeError("Cannot open the client twice: the with block left first would close it.")
+        if (enter := getattr(self._transport, "__enter__", None)) is not None:
+            enter()
         self._entered = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        leave = getattr(self._transport, "__exit__", None)
+        if leave is None:
+            self.close()
+        else:
+            self._closed = True
+            leave(kind, error, trace)
 
     def __del__(self) -> None:
         # A transport that was given may be in use elsewhere, and __init__ may have failed before there was

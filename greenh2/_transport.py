@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from ssl import SSLContext
 from time import monotonic
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from gevent import get_hub
 from gevent.hub import Hub
@@ -21,13 +22,17 @@ from greenh2._models.headers import Headers
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.route import Route
+from greenh2._models.streams import SyncByteStream
 from greenh2._models.timeouts import Deadline, Timeout
 from greenh2._models.trace import Trace
 from greenh2._net.sockets import SocketOption, SocketSettings
-from greenh2._net.tls import CertTypes, TlsSettings, check_files
+from greenh2._net.tls import CertTypes, TlsSettings, cert_files, check_files
 from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder
 from greenh2._protocol.events import Fields, RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: What bounds a request that reaches a transport without a Client (seconds for each phase).
 DEFAULT_TIMEOUT = Timeout(5.0)
@@ -42,6 +47,19 @@ class BaseTransport:
 
     def close(self) -> None:
         """Let go of everything held.  May be called more than once."""
+
+    def __enter__(self) -> Self:
+        """Begin: a Client does this when its with block begins."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        """Close: a Client does this when its with block ends."""
+        self.close()
 
 
 class MockTransport(BaseTransport):
@@ -95,7 +113,7 @@ class HTTPTransport(BaseTransport):
         alpn = (("h2",) if http2 else ()) + (("http/1.1",) if http1 else ())
         settings = TlsSettings(
             verify=os.fspath(verify) if isinstance(verify, (str, os.PathLike)) else verify,
-            cert=_cert_files(cert),
+            cert=cert_files(cert),
             trust_env=trust_env,
             alpn=alpn,
         )
@@ -222,7 +240,7 @@ class HTTPTransport(BaseTransport):
         return "\n".join(pool.dump() for pool in pools) if pools else "No connections: nothing was sent yet."
 
 
-class ExchangeBody:
+class ExchangeBody(SyncByteStream):
     """The body of a response: pulled from its exchange, piece by piece, by whoever iterates."""
 
     __slots__ = ("_deadline", "_exchange", "_request", "_trace")
@@ -346,9 +364,3 @@ def _response(
 def _timeout(extensions: dict[str, Any]) -> Timeout:
     timeout = extensions.get("timeout", DEFAULT_TIMEOUT)
     return timeout if isinstance(timeout, Timeout) else Timeout(**timeout)
-
-
-def _cert_files(cert: CertTypes | None) -> tuple[str, ...] | None:
-    if cert is None or isinstance(cert, tuple):
-        return cert
-    return (os.fspath(cert),)

@@ -146,13 +146,13 @@ class Authenticate:
                 # What is on its way is a copy: what the flow does next must not show in what was sent.
                 response = self._next(derive(request))
                 with closed_on_error(response):
+                    response.history = history = [*history, *response.history]
                     try:
                         request = flow.send(response)
                     except StopIteration:
-                        response.history = [*history, *response.history]
                         return response
                     drain(response)
-                history.append(response)
+                history = [*history, response]
         finally:
             flow.close()
 

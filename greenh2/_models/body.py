@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from greenh2._errors import StreamConsumed
 from greenh2._models.query import PrimitiveData, text_of
+from greenh2._models.streams import SyncByteStream
 
 if TYPE_CHECKING:
     from greenh2._models.multipart import RequestFiles
@@ -35,7 +36,7 @@ FormValue = PrimitiveData | bytes
 RequestData = Mapping[str, FormValue | list[FormValue] | tuple[FormValue, ...]]
 
 
-class Body(ABC):
+class Body(SyncByteStream, ABC):
     """What all bodies have in common."""
 
     __slots__ = ()

@@ -10,6 +10,7 @@ from typing import Final
 _PARAMETER: Final = re.compile(r'\s*;\s*([^\s;=,"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))')
 _LINK_TARGET: Final = re.compile(r"[\s,;]*<([^>]*)>")
 _ESCAPED: Final = re.compile(r"\\(.)")
+_APOSTROPHES: Final = re.compile(r"^'(.*)'$")
 
 
 @lru_cache(maxsize=256)
@@ -52,7 +53,9 @@ def parse_links(link: str) -> dict[str, dict[str, str]]:
     position = 0
     while target := _LINK_TARGET.match(link, position):
         parameters, position = _parameters(link, target.end())
-        links[parameters.get("rel") or target[1]] = {**parameters, "url": target[1]}
+        # Some servers quote by apostrophes, which are letters of a token like others.
+        plain = {name: _APOSTROPHES.sub(r"\1", value) for name, value in parameters.items()}
+        links[plain.get("rel") or target[1]] = {**plain, "url": target[1]}
         comma = link.find(",", position)
         position = comma if comma >= 0 else len(link)
     return links
@@ -63,6 +66,7 @@ def _parameters(text: str, position: int) -> tuple[dict[str, str], int]:
     while parameter := _PARAMETER.match(text, position):
         name, quoted, token = parameter.groups()
         # The first of a name counts (RFC 8288 section 3.3).
-        found.setdefault(name.lower(), token if quoted is None else _ESCAPED.sub(r"\1", quoted))
+        value = token if quoted is None else _ESCAPED.sub(r"\1", quoted)
+        found.setdefault(name.lower(), value)
         position = parameter.end()
     return found, position

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from greenh2._errors import LocalProtocolError, RequestNotRead
@@ -29,9 +29,9 @@ class Request:
     """What is to be sent.
 
     `params` replaces the query of the URL, as in httpx.  One of `content`, `data` (a form; with `files`, a
-    multipart one) and `json` makes the body.  Headers that are not given are added: Host in the first place,
-    Content-Type for a form or JSON, Content-Length when the length is known and else Transfer-Encoding:
-    chunked, Cookie for `cookies`.
+    multipart one) and `json` makes the body; `stream` is another name for `content`.  Headers that are not
+    given are added: Host in the first place, Content-Type for a form or JSON, Content-Length when the length
+    is known and else Transfer-Encoding: chunked, Cookie for `cookies`.
     `extensions` carries, by name, what is not HTTP: "timeout", "trace", "sni_hostname"...
 
     Raises LocalProtocolError for a method, header name or value that must not be sent, for both
@@ -59,8 +59,13 @@ class Request:
         data: RequestData | None = None,
         files: RequestFiles | None = None,
         json: object = None,
+        stream: Iterable[bytes] | None = None,
         extensions: Mapping[str, object] | None = None,
     ) -> None:
+        if stream is not None:
+            if content is not None:
+                raise TypeError("A request has one body: stream is another name for content, give only one.")
+            content = stream
         self.method = _checked_method(method)
         if params is not None:
             self.url = URL(url, params=params)

@@ -41,7 +41,7 @@ _PICKLED: Final = (
 _LASTING: Final = ("http_version", "reason_phrase", "stream_id", "timings")
 
 
-class ByteStream(Protocol):
+class ResponseStream(Protocol):
     """The body of a response as it comes in: iterate it once, and close it.
 
     It may also have `trailers`, a list of pairs of bytes, which is looked at after the end.
@@ -101,7 +101,7 @@ class Response:
         text: str | None = None,
         html: str | None = None,
         json: object = None,
-        stream: ByteStream | None = None,
+        stream: ResponseStream | None = None,
         request: Request | None = None,
         extensions: Mapping[str, object] | None = None,
         history: list[Response] | None = None,
@@ -128,7 +128,7 @@ class Response:
         self._cookies: Cookies | None = None
         self._elapsed: timedelta | None = None
         self._started_at: float | None = None
-        self.stream: ByteStream
+        self.stream: ResponseStream
         if stream is not None:
             self.stream = stream
             return

@@ -83,7 +83,7 @@ class Timeout:
 
     def __init__(
         self,
-        default: TimeoutTypes | UnsetType = UNSET,
+        timeout: TimeoutTypes | UnsetType = UNSET,
         *,
         connect: float | UnsetType | None = UNSET,
         read: float | UnsetType | None = UNSET,
@@ -91,7 +91,7 @@ class Timeout:
         pool: float | UnsetType | None = UNSET,
         total: float | UnsetType | None = UNSET,
     ) -> None:
-        base = _five_values(default)
+        base = _five_values(timeout)
         named = (connect, read, write, pool, total)
         names = (*_PHASES, "total")
         for name, given, inherited in zip(names, named, base, strict=True):

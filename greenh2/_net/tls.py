@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic
@@ -46,8 +47,15 @@ class TlsSettings:
         if isinstance(self.verify, ssl.SSLContext):
             self.verify.set_alpn_protocols(list(self.alpn))
             return self.verify
+        return self._made(_shared_context)
+
+    def new_context(self) -> ssl.SSLContext:
+        """Return a context of one's own for these settings; otherwise as `context()`."""
+        return self._made(_new_context)
+
+    def _made(self, make: Callable[..., ssl.SSLContext]) -> ssl.SSLContext:
         try:
-            return _shared_context(self.verify, self.cert, self._environment(), self.alpn)
+            return make(self.verify, self.cert, self._environment(), self.alpn)
         except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
             raise ConnectError(
                 f"verify={self.verify!r} and cert={self._cert_names} cannot be used: {exc}"
@@ -81,8 +89,43 @@ class _Environment(NamedTuple):
     key_log: str | None = None
 
 
+def create_ssl_context(
+    verify: ssl.SSLContext | str | os.PathLike[str] | bool = True,
+    cert: CertTypes | None = None,
+    trust_env: bool = True,
+) -> ssl.SSLContext:
+    """Return a new context that is as a Client with these arguments would have it, to be changed and given as `verify`.
+
+    Takes some 20 ms for certifi's authorities, in which no other greenlet runs.  A context is returned as it is, with
+    the certificate loaded into it.  Raises FileNotFoundError, ImportError, ssl.SSLError and ConnectError as a Client
+    does at once or with its first request.
+    """
+    verify = os.fspath(verify) if isinstance(verify, (str, os.PathLike)) else verify
+    settings = TlsSettings(verify, cert_files(cert), trust_env)
+    check_files(settings)
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    return settings.new_context()
+
+
+def cert_files(cert: CertTypes | None) -> tuple[str, ...] | None:
+    """Return what ``cert=`` names as a tuple of one, two or three."""
+    if cert is None or isinstance(cert, tuple):
+        return cert
+    return (os.fspath(cert),)
+
+
 @lru_cache(maxsize=64)
 def _shared_context(
+    verify: str | bool,
+    cert: tuple[str, ...] | None,
+    environment: _Environment,
+    alpn: tuple[str, ...],
+) -> ssl.SSLContext:
+    return _new_context(verify, cert, environment, alpn)
+
+
+def _new_context(
     verify: str | bool,
     cert: tuple[str, ...] | None,
     environment: _Environment,

@@ -16,8 +16,10 @@ import greenh2
 from greenh2 import (
     USE_CLIENT_DEFAULT,
     Auth,
+    BaseTransport,
     BasicAuth,
     Client,
+    CloseError,
     ConnectError,
     ConnectTimeout,
     DecodingError,
@@ -629,6 +631,33 @@ def test_a_closed_client_is_not_opened_again() -> None:
     client.close()
     with pytest.raises(RuntimeError, match="Cannot open the client again"):
         client.__enter__()
+
+
+def test_the_with_block_is_the_transports_as_well() -> None:
+    events: list[str] = []
+
+    class Opened(BaseTransport):
+        def __enter__(self) -> Opened:
+            events.append("enter")
+            return self
+
+        def __exit__(self, *exc: Any) -> None:
+            super().__exit__(*exc)
+            events.append(f"exit with {exc[0]}")
+
+        def close(self) -> None:
+            events.append("close")
+
+    with pytest.raises(LookupError), Client(transport=Opened()):
+        raise LookupError
+    assert events == ["enter", "close", "exit with <class 'LookupError'>"]
+
+
+def test_a_transport_may_be_used_in_a_with_block_of_its_own() -> None:
+    with HTTPTransport() as transport:
+        assert isinstance(transport, HTTPTransport)
+    with Client(transport=transport) as client, pytest.raises(CloseError, match="has been closed"):
+        client.get("http://127.0.0.1:1/")
 
 
 def test_a_client_is_not_opened_twice() -> None:

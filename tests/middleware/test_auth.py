@@ -124,6 +124,19 @@ def test_what_a_flow_does_next_does_not_show_in_what_was_sent() -> None:
     assert "authorization" not in request.headers
 
 
+def test_each_response_of_a_flow_has_those_before_it_as_history() -> None:
+    class Thrice(Auth):
+        def auth_flow(self, request: Request) -> AuthFlow:
+            yield request
+            yield request
+            yield request
+
+    answers = [Response(401), Response(401), Response(200)]
+    response, _ = send(Thrice(), *answers)
+    assert response is answers[2]
+    assert [answer.history for answer in answers] == [[], answers[:1], answers[:2]]
+
+
 def test_a_flow_that_is_content_ends_with_the_first_response() -> None:
     answer = Response(200, stream=Pieces(b"fine"))
     response, _ = send(Challenge(), answer)

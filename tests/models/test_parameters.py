@@ -70,6 +70,12 @@ def test_the_first_of_a_repeated_parameter_counts() -> None:
     assert list(parse_links("</a>; rel=x; rel=y")) == ["x"]
 
 
+def test_apostrophes_quote_as_well() -> None:
+    assert parse_links("</a>; rel='next'; title='it's'") == {
+        "next": {"url": "/a", "rel": "next", "title": "it's"}
+    }
+
+
 def test_an_empty_link_header_has_no_links() -> None:
     assert parse_links("") == {}
 

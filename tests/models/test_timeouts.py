@@ -21,6 +21,10 @@ class Clock:
         return self.now
 
 
+def test_the_first_argument_has_the_name_it_has_in_httpx() -> None:
+    assert Timeout(timeout=5.0, read=1.0) == Timeout(5.0, read=1.0)
+
+
 def test_one_number_bounds_each_phase_and_not_the_total() -> None:
     assert Timeout(5.0).as_dict() == {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0, "total": None}
 

@@ -132,6 +132,38 @@ def test_keys_are_logged_where_the_environment_says(
     assert "CLIENT_TRAFFIC_SECRET_0" in log.read_text()
 
 
+# -- a context of one's own ------------------------------------------------------------------------------------
+
+
+def test_a_context_is_made_as_a_client_would_have_it(
+    raw_server: RawServers, certificates: Certificates, shake: Shake
+) -> None:
+    context = greenh2.create_ssl_context(verify=Path(certificates.ca_file), cert=certificates.server)
+    assert context is not greenh2.create_ssl_context(verify=certificates.ca_file, cert=certificates.server)
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    server = raw_server(adjust=wants_certificate(certificates))
+    assert shake(server, TlsSettings(verify=context)).tls.getpeercert()
+
+
+def test_a_context_may_trust_anybody_or_be_one_already() -> None:
+    context = greenh2.create_ssl_context(verify=False)
+    assert context.verify_mode is ssl.CERT_NONE
+    assert greenh2.create_ssl_context(context) is context
+
+
+def test_the_environment_is_heeded_by_a_new_context_unless_told_otherwise(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", certificates.ca_file)
+    assert greenh2.create_ssl_context().cert_store_stats()["x509"] == 1
+    assert greenh2.create_ssl_context(trust_env=False).cert_store_stats()["x509"] > 1
+
+
+def test_a_context_from_no_file_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        greenh2.create_ssl_context("/no/such/file")
+
+
 # -- what the system trusts --------------------------------------------------------------------------------------
 
 

@@ -27,8 +27,15 @@ class TokenAuth(greenh2.Auth):
             yield request
 
 
+class Slow(greenh2.SyncByteStream):
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"x"
+
+
 class Canned(greenh2.BaseTransport):
     def handle_request(self, request: greenh2.Request) -> greenh2.Response:
+        if request.method == "PUT":
+            return greenh2.Response(200, stream=Slow())
         return greenh2.Response(200, json={"path": request.url.path})
 
 
@@ -85,6 +92,10 @@ def settings() -> None:
         default_encoding=lambda content: "utf-8",
     )
     greenh2.Client(auth=TokenAuth(), verify=False, cert="client.pem", timeout=None, http2=False)
+    greenh2.Client(verify="system", timeout=greenh2.Timeout(timeout=5.0))
+    greenh2.Client(
+        verify=greenh2.create_ssl_context(Path("ca.pem"), cert=("a.pem", "a.key"), trust_env=False)
+    )
     greenh2.Client(uds="/run/socket", socket_options=[(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)])
     greenh2.Client(uds=Path("/run/socket"), socket_options=((1, 2, b"3"), (1, 2, None, 4)))
     greenh2.Client(transport=greenh2.HTTPTransport(local_address="127.0.0.2", uds=None))
@@ -141,6 +152,7 @@ def calls() -> None:
             client.post("/", files={"f": ("name.txt", "x", None, {"X-A": "1"})})
             client.post("/", files={"f": ("name", pieces())})
             greenh2.Request("POST", "https://a.example/", files={"f": file})
+            greenh2.Request("POST", "https://a.example/", stream=greenh2.ByteStream(b"x"))
         request = client.build_request("PROPFIND", "/", headers={"Depth": "0"})
         assert_type(request, greenh2.Request)
         assert_type(client.send(request, stream=True, auth=None, follow_redirects=True), greenh2.Response)
