@@ -9,6 +9,7 @@ from os import PathLike
 from ssl import SSLContext
 from time import perf_counter
 from types import TracebackType
+from typing import NoReturn
 
 from gevent import sleep
 
@@ -318,6 +319,11 @@ class Client(Verbs):
         own = getattr(self, "_own", None)
         if own is not None and not self._closed and not sys.is_finalizing():
             own.retire()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "A Client cannot be pickled or copied: it holds connections. Make one in each process."
+        )
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ssl import SSLContext
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gevent import get_hub
 from gevent.hub import Hub
@@ -225,6 +225,9 @@ class HTTPTransport(BaseTransport):
         """Close what is idle now and what becomes idle later.  Never switches; safe in a finalizer."""
         if os.getpid() == self._pid:
             self._on_each_hub(Pool.retire, at_once=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("An HTTPTransport cannot be pickled or copied: it holds connections.")
 
     def __repr__(self) -> str:
         connections = [connection for pool in list(self._pools.values()) for connection in pool.connections]
