@@ -51,6 +51,7 @@ from greenh2._models.codes import codes
 from greenh2._models.config import Limits
 from greenh2._models.cookies import Cookies
 from greenh2._models.headers import Headers
+from greenh2._models.proxy import Proxy
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.streams import ByteStream, SyncByteStream
@@ -90,6 +91,7 @@ __all__ = [
     "NetworkError",
     "PoolTimeout",
     "ProtocolError",
+    "Proxy",
     "ProxyError",
     "QueryParams",
     "ReadError",

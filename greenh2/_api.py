@@ -16,6 +16,7 @@ from greenh2._middleware.auth import AuthTypes
 from greenh2._models.body import RequestContent, RequestData
 from greenh2._models.cookies import CookieTypes
 from greenh2._models.headers import HeaderTypes
+from greenh2._models.proxy import ProxyTypes
 from greenh2._models.response import Response
 from greenh2._models.timeouts import TimeoutTypes
 from greenh2._models.url import URL, QueryParamTypes
@@ -40,13 +41,14 @@ def request(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
     verify: bool | str | PathLike[str] | SSLContext = True,
     trust_env: bool = True,
+    proxy: ProxyTypes | None = None,
 ) -> Response:
     """Send one request and return its response, read to the end.
 
-    `verify` and `trust_env` are as for a Client, all else is as for `Client.request()`: so are the errors.
+    `verify`, `trust_env` and `proxy` are as for a Client, all else is as for `Client.request()`: so are the errors.
     Switches greenlets.
     """
-    with Client(verify=verify, trust_env=trust_env) as client:
+    with Client(verify=verify, trust_env=trust_env, proxy=proxy) as client:
         return client.request(
             method,
             url,
@@ -80,13 +82,14 @@ def stream(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
     verify: bool | str | PathLike[str] | SSLContext = True,
     trust_env: bool = True,
+    proxy: ProxyTypes | None = None,
 ) -> Iterator[Response]:
     """Send one request, and give its response to a with block before its body is read.
 
     As `Client.stream()`, with a Client that is closed at the end of the block.  Switches greenlets.
     """
     with (
-        Client(verify=verify, trust_env=trust_env) as client,
+        Client(verify=verify, trust_env=trust_env, proxy=proxy) as client,
         client.stream(
             method,
             url,
@@ -116,6 +119,7 @@ def get(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
     verify: bool | str | PathLike[str] | SSLContext = True,
     trust_env: bool = True,
+    proxy: ProxyTypes | None = None,
 ) -> Response:
     """Send a GET request: see `request()`.  It has no body."""
     return request(
@@ -129,6 +133,7 @@ def get(
         timeout=timeout,
         verify=verify,
         trust_env=trust_env,
+        proxy=proxy,
     )
 
 
@@ -143,6 +148,7 @@ def options(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
     verify: bool | str | PathLike[str] | SSLContext = True,
     trust_env: bool = True,
+    proxy: ProxyTypes | None = None,
 ) -> Response:
     """Send an OPTIONS request: see `request()`.  It has no body."""
     return request(
@@ -156,6 +162,7 @@ def options(
         timeout=timeout,
         verify=verify,
         trust_env=trust_env,
+        proxy=proxy,
     )
 
 
@@ -170,6 +177,7 @@ def head(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
     verify: bool | str | PathLike[str] | SSLContext = True,
     trust_env: bool = True,
+    proxy: ProxyTypes | None = None,
 ) -> Response:
     """Send a HEAD request: see `request()`.  It has no body."""
     return request(
@@ -183,6 +191,7 @@ def head(
         timeout=timeout,
         verify=verify,
         trust_env=trust_env,
+        proxy=proxy,
     )
 
 
@@ -201,6 +210,7 @@ def post(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
     verify: bool | str | PathLike[str] | SSLContext = True,
     trust_env: bool = True,
+    proxy: ProxyTypes | None = None,
 ) -> Response:
     """Send a POST request: see `request()`."""
     return request(
@@ -218,6 +228,7 @@ def post(
         timeout=timeout,
         verify=verify,
         trust_env=trust_env,
+        proxy=proxy,
     )
 
 
@@ -236,6 +247,7 @@ def put(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
     verify: bool | str | PathLike[str] | SSLContext = True,
     trust_env: bool = True,
+    proxy: ProxyTypes | None = None,
 ) -> Response:
     """Send a PUT request: see `request()`."""
     return request(
@@ -253,6 +265,7 @@ def put(
         timeout=timeout,
         verify=verify,
         trust_env=trust_env,
+        proxy=proxy,
     )
 
 
@@ -271,6 +284,7 @@ def patch(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
     verify: bool | str | PathLike[str] | SSLContext = True,
     trust_env: bool = True,
+    proxy: ProxyTypes | None = None,
 ) -> Response:
     """Send a PATCH request: see `request()`."""
     return request(
@@ -288,6 +302,7 @@ def patch(
         timeout=timeout,
         verify=verify,
         trust_env=trust_env,
+        proxy=proxy,
     )
 
 
@@ -302,6 +317,7 @@ def delete(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
     verify: bool | str | PathLike[str] | SSLContext = True,
     trust_env: bool = True,
+    proxy: ProxyTypes | None = None,
 ) -> Response:
     """Send a DELETE request: see `request()`.  It has no body."""
     return request(
@@ -315,4 +331,5 @@ def delete(
         timeout=timeout,
         verify=verify,
         trust_env=trust_env,
+        proxy=proxy,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -9,7 +10,7 @@ from os import PathLike
 from ssl import SSLContext
 from time import perf_counter
 from types import TracebackType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from gevent import sleep
 
@@ -24,6 +25,7 @@ from greenh2._middleware.hooks import EventHook, EventHooks, event_hooks_of
 from greenh2._models.config import Limits
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import Headers, HeaderTypes
+from greenh2._models.proxy import Proxy, ProxyTypes
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.route import Route
@@ -31,9 +33,13 @@ from greenh2._models.timeouts import USE_CLIENT_DEFAULT, Deadline, Timeout, Time
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
 from greenh2._net.sockets import SocketOption
 from greenh2._net.tls import CertTypes
-from greenh2._transport import BaseTransport, HTTPTransport
+from greenh2._transport import BaseTransport, HTTPTransport, ProxyChoice, proxy_choice
 from greenh2._verbs import Verbs
 
+if TYPE_CHECKING:
+    from greenh2._models.mounts import Mounts
+
+_PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 # httpx has 5 s for each phase as well.
 DEFAULT_TIMEOUT = Timeout(5.0)
 
@@ -66,14 +72,18 @@ class Client(Verbs):
     `verify`: True trusts certifi's authorities, "system" those of the system, False trusts anybody, a path names
     a file or directory of authorities; or an ssl.SSLContext.
     `cert`: a client certificate: a path, or (certificate, key), or (certificate, key, password).
-    `trust_env`: heed the environment's variables for certificates.
+    `trust_env`: heed the environment's variables for certificates and proxies.
     `http1`, `http2`: what may be spoken; http2="prior-knowledge" or http1=False speaks HTTP/2 without TLS as well.
     `limits`: see Limits.
+    `proxy`: a proxy for every request, by its URL or as a Proxy.  Without it, `trust_env` has the client heed
+    HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY as they are when it is made.
     `uds`: the path of a Unix socket to which every connection leads, whatever host the URL names.
     `local_address`: the IP address to connect from.
     `socket_options`: tuples for `setsockopt()`, as (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60).
     `transport`: a BaseTransport, or any function from Request to Response, in place of the network; all other
-    settings of this group are left to it then.
+    settings of this group but `mounts` are left to it then, and so is the environment.
+    `mounts`: {"https://": transport, "all://*.example.org:8080": None}: other transports for some URLs; None
+    sends them directly, by no proxy.  The pattern with a port, then that with the longest host decides.
 
     `default_encoding`: how text is decoded whose response tells no charset: a name, or a function from the
     bytes of the body to a name.
@@ -100,6 +110,8 @@ class Client(Verbs):
         trust_env: bool = True,
         http1: bool = True,
         http2: Http2Choice = True,
+        proxy: ProxyTypes | None = None,
+        mounts: Mapping[str, BaseTransport | Handler | None] | None = None,
         timeout: TimeoutTypes = DEFAULT_TIMEOUT,
         follow_redirects: bool = False,
         limits: Limits = Limits(),  # noqa: B008  # frozen
@@ -127,6 +139,11 @@ class Client(Verbs):
         self.headers = headers
         self.params = params
         self.timeout = timeout
+        if transport is not None and proxy is not None:
+            raise ValueError(
+                "proxy= is for the client's own transport: give it to the transport, HTTPTransport(proxy=...)"
+            )
+        table = _table(mounts) if mounts else None
         self._own: HTTPTransport | None = None
         if transport is None:
             transport = self._own = HTTPTransport(
@@ -139,10 +156,15 @@ class Client(Verbs):
                 uds=uds,
                 local_address=local_address,
                 socket_options=socket_options,
+                proxy=_proxies(proxy, trust_env and uds is None, table),
             )
         self._transport = transport
+        self._mounted = [] if table is None else [mounted for mounted in table.targets if mounted is not None]
+        handle = _handler_of(transport)
+        if self._mounted and table is not None:
+            handle = _router(table, handle)
         self._handle = chain(
-            _outlet(transport, default_encoding, _checked_most(max_response_bytes)),
+            _outlet(handle, transport, default_encoding, _checked_most(max_response_bytes)),
             max_redirects=max_redirects,
             sleep=sleep,
             jar=lambda: defaults.cookies,
@@ -198,13 +220,14 @@ class Client(Verbs):
     def close(self) -> None:
         """Close every connection; requests under way fail, and later ones raise RuntimeError.
 
-        Closes the transport, also one that was given.  May be called more than once and from anywhere.
+        Closes the transports, also those that were given.  May be called more than once and from anywhere.
         """
         if not self._closed:
             self._closed = True
-            close = getattr(self._transport, "close", None)
-            if close is not None:
-                close()
+            for transport in (self._transport, *self._mounted):
+                close = getattr(transport, "close", None)
+                if close is not None:
+                    close()
 
     @property
     def auth(self) -> Auth | None:
@@ -356,16 +379,61 @@ class Client(Verbs):
         return derive(request, extensions=extensions)
 
 
-def _outlet(
-    transport: BaseTransport | Handler, default_encoding: str | Callable[[bytes], str], most: int | None
-) -> Handler:
+def _handler_of(transport: BaseTransport | Handler) -> Handler:
     handle: object = getattr(transport, "handle_request", None) or transport
     if not callable(handle):
         raise TypeError(
             "transport is a BaseTransport or a function from Request to Response, "
             f"not {type(transport).__name__}"
         )
+    return cast("Handler", handle)
 
+
+def _table(
+    mounts: Mapping[str, BaseTransport | Handler | None],
+) -> Mounts[BaseTransport | Handler | None]:
+    from greenh2._models.mounts import Mounts  # seldom wanted
+
+    return Mounts(mounts)
+
+
+def _router(mounts: Mounts[BaseTransport | Handler | None], otherwise: Handler) -> Handler:
+    handlers = {id(one): _handler_of(one) for one in mounts.targets if one is not None}
+
+    def route(request: Request) -> Response:
+        _, mounted = mounts.find(request.url)
+        return otherwise(request) if mounted is None else handlers[id(mounted)](request)
+
+    return route
+
+
+def _proxies(
+    proxy: ProxyTypes | None, trust_env: bool, mounts: Mounts[BaseTransport | Handler | None] | None
+) -> ProxyTypes | ProxyChoice | None:
+    """Return what the client's own transport is to know of proxies, None where there is nothing to know."""
+    chosen = None
+    if proxy is not None:
+        chosen = proxy_choice(proxy)
+    elif trust_env and any(os.environ.get(name) for name in _PROXY_VARIABLES):
+        from greenh2._models.environment import environment_proxies  # seldom wanted
+
+        chosen = environment_proxies(os.environ)
+    if chosen is None or mounts is None:
+        return chosen
+
+    def choose(url: URL) -> Proxy | None:
+        mounted, _ = mounts.find(url)
+        return None if mounted else chosen(url)
+
+    return choose
+
+
+def _outlet(
+    handle: Handler,
+    transport: object,
+    default_encoding: str | Callable[[bytes], str],
+    most: int | None,
+) -> Handler:
     def send_once(request: Request) -> Response:
         # An Auth or a hook may have set headers since the request was built.
         request.headers.check()

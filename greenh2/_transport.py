@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from ssl import SSLContext
 from time import monotonic
 from types import TracebackType
@@ -19,18 +20,22 @@ from greenh2._connection.exchange import Exchange
 from greenh2._errors import CloseError, InsecureRequestWarning, LocalProtocolError, TransportError
 from greenh2._models.config import Limits
 from greenh2._models.headers import Headers
+from greenh2._models.proxy import Proxy, ProxyTypes, proxy_of
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.route import Route
 from greenh2._models.streams import SyncByteStream
 from greenh2._models.timeouts import Deadline, Timeout
 from greenh2._models.trace import Trace
+from greenh2._models.url import URL
 from greenh2._net.sockets import SocketOption, SocketSettings
 from greenh2._net.tls import CertTypes, TlsSettings, cert_files, check_files
 from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder
 from greenh2._protocol.events import Fields, RequestHead, ResponseHead
 
+#: Tells each URL the proxy for it, or None.
+ProxyChoice = Callable[[URL], Proxy | None]
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -83,11 +88,12 @@ class HTTPTransport(BaseTransport):
 
     ``verify``: True (certifi, or SSL_CERT_FILE and SSL_CERT_DIR with ``trust_env``), "system" (the system's
     authorities, or those variables), False, a path to a CA file or directory, or an ssl.SSLContext, whose ALPN list
-    is set.  ``cert``: a client certificate.  ``http2``: offer it over
-    TLS (True), never (False), or "prior-knowledge": speak it at once, also without TLS.  ``uds``: the path of a Unix
-    socket which every connection leads to, whatever the URL says; that still decides Host and TLS.  ``local_address``:
-    the IP address to connect from; only addresses of its family are tried.  ``socket_options``: tuples for
-    `setsockopt()`, set before connecting.
+    is set.  ``cert``: a client certificate.  ``http2``: offer it over TLS (True), never (False), or "prior-knowledge":
+    speak it at once, also without TLS.  ``proxy``: a URL or a Proxy to send everything through, or a function that
+    tells a request's URL its Proxy, or None; the environment is not asked here.  ``uds``: the path of a Unix socket
+    which every connection leads to, whatever the URL says; that still decides Host and TLS.  ``local_address``: the IP
+    address to connect from; only addresses of its family are tried.  ``socket_options``: tuples for `setsockopt()`,
+    set before connecting.
 
     Raises FileNotFoundError for a missing file, ValueError when neither protocol is allowed.  The first request to
     each https origin whose certificate is not verified is met by an InsecureRequestWarning.
@@ -102,6 +108,7 @@ class HTTPTransport(BaseTransport):
         http1: bool = True,
         http2: Http2Choice = True,
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
+        proxy: ProxyTypes | ProxyChoice | None = None,
         uds: str | os.PathLike[str] | None = None,
         local_address: str | None = None,
         socket_options: Iterable[SocketOption] | None = None,
@@ -118,8 +125,11 @@ class HTTPTransport(BaseTransport):
             alpn=alpn,
         )
         check_files(settings)
+        if uds is not None and proxy is not None:
+            raise ValueError("uds= and proxy= both say where every connection leads: give one of them")
         sockets = SocketSettings.of(uds, local_address, socket_options)
         self._dialer = Dialer(settings, http1=http1, http2=http2, sockets=sockets)
+        self._proxy_of = None if proxy is None else proxy_choice(proxy)
         self._limits = limits
         self._pools: dict[Hub, Pool] = {}
         self._pid = os.getpid()
@@ -140,12 +150,23 @@ class HTTPTransport(BaseTransport):
             if route.secure and self._dialer.tls.trusts_anybody and route.origin not in self._warned:
                 self._warned.add(route.origin)
                 _warn(route.origin)
+            if self._proxy_of is not None:
+                route = self._through_proxy(route, self._proxy_of(request.url))
             holder = Holder(request)
             trace = Trace.of(holder, extensions.get("trace"))
             return self._exchange(request, route, deadline, holder, trace)
         except TransportError as exc:
             exc.request = request
             raise
+
+    def _through_proxy(self, route: Route, proxy: Proxy | None) -> Route:
+        if proxy is None:
+            return route
+        unverified = proxy.scheme == "https" and self._dialer.tls_with(proxy).trusts_anybody
+        if unverified and proxy.origin not in self._warned:
+            self._warned.add(proxy.origin)
+            _warn(proxy.origin)
+        return self._dialer.through(route, proxy)
 
     def _exchange(
         self, request: Request, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None
@@ -164,7 +185,10 @@ class HTTPTransport(BaseTransport):
                 trace("pool.acquired", connection=exchange.connection.number, reused=exchange.reused)
                 trace("request.head", connection=exchange.connection.number, method=request.method)
             declared = _declared_length(request)
-            head = exchange.send(_wire_head(request, declared), request.body, declared, deadline)
+            wire = _wire_head(request, declared)
+            if route.forwarding:
+                wire = _forwarded(wire, route.proxy)
+            head = exchange.send(wire, request.body, declared, deadline)
             if trace is not None:
                 trace("response.head", stream=exchange.stream_id, status=head.status)
             timings = {"acquired": acquired - started, "answered": monotonic() - started}
@@ -317,6 +341,32 @@ def _wire_head(request: Request, declared: int | None) -> RequestHead:
         fields=request.headers.raw,
         expects_body=declared != 0,
     )
+
+
+def _forwarded(head: RequestHead, proxy: Proxy | None) -> RequestHead:
+    """Return the head for a proxy that passes the request on (RFC 9112 section 3.2.2, absolute-form)."""
+    assert proxy is not None
+    target = head.target
+    if target == b"*":  # RFC 9112 section 3.2.4
+        target = b"http://" + head.authority
+    elif target.startswith(b"/"):
+        target = b"http://" + head.authority + target
+    given = {name.lower() for name, _ in head.fields}
+    own = [field for field in proxy.fields if field[0].lower() not in given]
+    return replace(head, target=target, fields=[*head.fields, *own])
+
+
+def proxy_choice(proxy: ProxyTypes | ProxyChoice) -> ProxyChoice:
+    """Return the function that a `proxy=` argument stands for.
+
+    Raises TypeError, ValueError or InvalidURL for one that can be none, ImportError where it needs a package.
+    """
+    if callable(proxy):
+        return proxy
+    one = proxy_of(proxy)
+    if one.is_socks:
+        import greenh2._protocol.socks  # noqa: F401  # where socksio is missing, say so now
+    return lambda url: one
 
 
 def _target(target: object) -> bytes:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from greenh2._connection.connection import Connection
 from greenh2._errors import ConnectError
+from greenh2._models.proxy import Proxy
 from greenh2._models.route import Route
 from greenh2._models.trace import Trace
 from greenh2._net import tcp, tls
@@ -17,6 +18,7 @@ from greenh2._net.clock import Clock
 from greenh2._net.dns import Resolver, resolve
 from greenh2._net.sessions import Sessions
 from greenh2._net.sockets import SocketSettings
+from greenh2._net.tls import TlsSettings
 from greenh2._protocol.events import Protocol
 
 #: ``http2=``: offer it over TLS, never, or speak it at once (also without TLS).
@@ -27,11 +29,11 @@ Http2Choice = bool | Literal["prior-knowledge"]
 class Dialer:
     """How connections are made; called with a route, the seconds that are left, and who listens.  Switches greenlets.
 
-    Raises ConnectTimeout, ConnectError, and what the leash is called off with.  A kill or a gevent.Timeout from
-    outside passes through; then, as after any error, no descriptor stays open.
+    Raises ConnectTimeout, ConnectError, ProxyError, and what the leash is called off with.  A kill or a gevent.Timeout
+    from outside passes through; then, as after any error, no descriptor stays open.
     """
 
-    tls: tls.TlsSettings
+    tls: TlsSettings
     http1: bool = True
     http2: Http2Choice = True
     clock: Clock = field(default_factory=Clock)
@@ -56,12 +58,21 @@ class Dialer:
         peer = route.origin
         if trace is not None:
             trace("connection.dial", origin=peer)
-        sock = tcp.connect(
-            route.host, route.port, peer, seconds, resolver=self.resolver, leash=leash, settings=self.sockets
-        )
-        channel = Channel(sock, peer)
+        if route.proxy is None:
+            sock = tcp.connect(
+                route.host,
+                route.port,
+                peer,
+                seconds,
+                resolver=self.resolver,
+                leash=leash,
+                settings=self.sockets,
+            )
+            channel = Channel(sock, peer)
+        else:
+            channel = self._by_proxy(route, route.proxy, seconds, leash)
         try:
-            if route.secure:
+            if route.secure and not route.forwarding:
                 left = None if seconds is None else seconds - (monotonic() - started)
                 hostname = route.server_hostname or route.host
                 settings = replace(self.tls, alpn=("http/1.1",)) if route.http1_only else self.tls
@@ -71,6 +82,8 @@ class Dialer:
             protocol = self._protocol(route, channel)
             connection = Connection(channel, protocol, route, self.clock)
             connection.on_answered = self._keep_session
+            if route.proxy is not None:
+                connection.facts["proxy"] = route.proxy.origin
             connection.start()
             if connection.closed:
                 raise ConnectError(f"{peer} ended the connection at once: {connection.ended_by}")
@@ -86,6 +99,23 @@ class Dialer:
     def _keep_session(self, connection: Connection) -> None:
         if connection.channel.tls is not None:
             self.sessions.keep(connection.route, connection.channel.tls)
+
+    def through(self, route: Route, proxy: Proxy) -> Route:
+        """Return the route by way of a proxy: plain HTTP/1.1 is forwarded, all else goes through a tunnel."""
+        only1 = self.http1 and (route.http1_only or self.http2 != "prior-knowledge")
+        return route.through(proxy, forward=only1 and not route.secure and not proxy.is_socks)
+
+    def tls_with(self, proxy: Proxy) -> TlsSettings:
+        """Return the settings for TLS with a proxy: its own context, or what is trusted otherwise."""
+        verify = self.tls.verify if proxy.ssl_context is None else proxy.ssl_context
+        return replace(self.tls, verify=verify, cert=None, alpn=("http/1.1",))
+
+    def _by_proxy(self, route: Route, proxy: Proxy, seconds: float | None, leash: Leash | None) -> Channel:
+        from greenh2._connection.tunnel import reach  # most clients have no proxy
+
+        return reach(
+            route, proxy, self.tls_with(proxy), self.sockets, seconds, resolver=self.resolver, leash=leash
+        )
 
     def _protocol(self, route: Route, channel: Channel) -> Protocol:
         # Imported when spoken: h2 and h11 take as long to import as all the rest.

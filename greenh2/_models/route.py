@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from greenh2._errors import InvalidURL, UnsupportedProtocol
 
 if TYPE_CHECKING:
+    from greenh2._models.proxy import Proxy
     from greenh2._models.url import URL
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -30,6 +31,10 @@ class Route:
     server_hostname: str | None = None
     #: Do not offer HTTP/2: the server has asked for that (RFC 9113 section 7, HTTP_1_1_REQUIRED).
     http1_only: bool = False
+    #: What the peer is reached through, by a tunnel; or, where it is `forwarding`, the peer itself.
+    proxy: Proxy | None = None
+    #: The proxy passes on whole requests (RFC 9112 section 3.2.2, absolute-form), for every http origin.
+    forwarding: bool = False
 
     @classmethod
     def of(cls, url: URL, extensions: Mapping[str, object] | None = None) -> Route:
@@ -41,6 +46,13 @@ class Route:
             return _route(url.scheme, url.raw_host, url.port, None, False)
         sni = _name(extensions.get("sni_hostname"))
         return _route(url.scheme, url.raw_host, url.port, sni, bool(extensions.get("http1_only")))
+
+    def through(self, proxy: Proxy, *, forward: bool) -> Route:
+        """Return the route by way of a proxy: a tunnel of this route's own, or the connection that all http share."""
+        if forward:
+            name = proxy.host.removesuffix(".")
+            return Route(proxy.scheme, proxy.host, proxy.port, name, True, proxy, True)
+        return replace(self, proxy=proxy)
 
     @property
     def secure(self) -> bool:
@@ -54,8 +66,16 @@ class Route:
         port = "" if self.port == DEFAULT_PORTS.get(self.scheme) else f":{self.port}"
         return f"{self.scheme}://{host}{port}"
 
+    @property
+    def authority(self) -> str:
+        """Host and port, as a tunnel is asked for (RFC 9110 section 9.3.6)."""
+        host = self.host.partition("%")[0]
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
     def __str__(self) -> str:
-        return self.origin
+        if self.proxy is None or self.forwarding:
+            return self.origin
+        return f"{self.origin} through {self.proxy.origin}"
 
 
 def _name(sni: object) -> str | None:

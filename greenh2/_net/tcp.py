@@ -57,8 +57,18 @@ def connect(
     end = None if seconds is None else monotonic() + seconds
     if settings.uds is not None:
         return _connect_unix(settings.uds, settings, peer, seconds, leash)
-    addresses = literal(host, port) or _resolve(host, port, peer, seconds, resolver, leash)
-    return _Race(addresses, peer, seconds, end, leash, settings).run()
+    found = addresses(host, port, peer, seconds, resolver, leash)
+    return _Race(found, peer, seconds, end, leash, settings).run()
+
+
+def addresses(
+    host: str, port: int, peer: str, seconds: float | None, resolver: Resolver, leash: Leash
+) -> list[Address]:
+    """Return the addresses of a host, in the order in which they should be tried.  Switches greenlets.
+
+    Raises ConnectTimeout, what the resolver raises, and what the leash is called off with.
+    """
+    return literal(host, port) or _resolve(host, port, peer, seconds, resolver, leash)
 
 
 def _connect_unix(

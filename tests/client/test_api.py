@@ -34,7 +34,8 @@ class Clients:
 
     def __call__(self, **settings: Any) -> Client:
         self.settings = settings
-        self.made.append(Client(transport=self.transport, **settings))
+        own = {name: value for name, value in settings.items() if name != "proxy"}  # not beside a transport
+        self.made.append(Client(transport=self.transport, **own))
         return self.made[-1]
 
 
@@ -64,9 +65,9 @@ def test_a_function_closes_its_client(clients: Clients, function: Function) -> N
 
 
 @pytest.mark.parametrize("function", [*BODILESS, *WITH_BODY])
-def test_tls_and_environment_are_up_to_the_client(clients: Clients, function: Function) -> None:
-    function("http://a.example/1", verify=False, trust_env=False)
-    assert clients.settings == {"verify": False, "trust_env": False}
+def test_tls_proxy_and_environment_are_up_to_the_client(clients: Clients, function: Function) -> None:
+    function("http://a.example/1", verify=False, trust_env=False, proxy="http://p.example:3128")
+    assert clients.settings == {"verify": False, "trust_env": False, "proxy": "http://p.example:3128"}
 
 
 @pytest.mark.parametrize("function", WITH_BODY)

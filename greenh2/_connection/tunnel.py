@@ -1,0 +1,154 @@
+"""From a route through a proxy to a channel: to the proxy, and through it by CONNECT or SOCKS where it tunnels.
+
+All of it takes its time from the connect timeout.  Imported with the first proxy.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+
+from greenh2._errors import ConnectTimeout, ProxyError, ReadError
+from greenh2._models.proxy import Proxy
+from greenh2._models.route import Route
+from greenh2._net import tcp, tls
+from greenh2._net.bell import Leash
+from greenh2._net.channel import Channel
+from greenh2._net.dns import Resolver
+from greenh2._net.layer import stack
+from greenh2._net.sockets import SocketSettings
+from greenh2._protocol.connect import Connect, TunnelTalk
+
+#: How long a refusal's body is waited for, so that the error can tell some of it (seconds).
+_BODY_WITHIN = 0.5
+
+
+def reach(
+    route: Route,
+    proxy: Proxy,
+    settings: tls.TlsSettings,
+    sockets: SocketSettings,
+    seconds: float | None,
+    *,
+    resolver: Resolver,
+    leash: Leash | None = None,
+) -> Channel:
+    """Return a channel whose bytes go to the route's host, or to the proxy where that forwards.  Switches greenlets.
+
+    ``settings`` are for TLS with the proxy, ``sockets`` for the connection to it.  Raises ConnectTimeout; ConnectError
+    when there is no way to the proxy; ProxyError when it opens no tunnel; and what the leash is called off with.  After
+    any of them, a kill or a gevent.Timeout no descriptor stays open.
+    """
+    guide = _Guide(route, proxy, settings, sockets, seconds, resolver, leash or Leash())
+    if proxy.is_socks:
+        return guide.by_socks()
+    if route.forwarding:
+        return guide.to_proxy()
+    return guide.by_connect()
+
+
+class _Guide:
+    """One dial through a proxy, and what is left of its time."""
+
+    def __init__(
+        self,
+        route: Route,
+        proxy: Proxy,
+        settings: tls.TlsSettings,
+        sockets: SocketSettings,
+        seconds: float | None,
+        resolver: Resolver,
+        leash: Leash,
+    ) -> None:
+        self._route = route
+        self._proxy = proxy
+        self._settings = settings
+        self._sockets = sockets
+        self._seconds = seconds
+        self._end = None if seconds is None else monotonic() + seconds
+        self._resolver = resolver
+        self._leash = leash
+
+    def _left(self) -> float | None:
+        return None if self._end is None else self._end - monotonic()
+
+    def to_proxy(self) -> Channel:
+        """Return a channel to the proxy, over TLS where it is an https one."""
+        return self._enter(None)
+
+    def by_connect(self) -> Channel:
+        """Return a tunnel that CONNECT has opened."""
+        return self._enter(partial(Connect, self._proxy, self._route.authority))
+
+    def by_socks(self) -> Channel:
+        """Return a tunnel through a SOCKS proxy: to the name, or to the first of its addresses that is reached."""
+        from greenh2._protocol.socks import AddressFailed, Socks  # wants a package that is optional
+
+        route = self._route
+        if self._proxy.scheme == "socks5h":
+            return self._enter(partial(Socks, self._proxy, route.host, route.port))
+        found = tcp.addresses(route.host, route.port, route.origin, self._left(), self._resolver, self._leash)
+        targets = [str(address[0]) for _, address in found]
+        failed: ProxyError = ProxyError(f"could not connect to {route}: its name has no address")
+        for target in targets:
+            try:
+                return self._enter(partial(Socks, self._proxy, target, route.port))
+            except AddressFailed as exc:
+                failed = exc
+        raise failed
+
+    def _enter(self, begin: Callable[[], TunnelTalk] | None) -> Channel:
+        proxy = self._proxy
+        peer = f"the proxy {proxy.origin}"
+        sock = tcp.connect(
+            proxy.host,
+            proxy.port,
+            peer,
+            self._left(),
+            resolver=self._resolver,
+            leash=self._leash,
+            settings=self._sockets,
+        )
+        channel = Channel(sock, peer if begin is None else str(self._route))
+        try:
+            if proxy.scheme == "https":
+                name = proxy.host.removesuffix(".")
+                context = self._settings.context()
+                tls.handshake(channel, context, name, peer, self._left(), self._leash)
+            if begin is None:
+                return channel
+            return self._tunnel(channel, sock, begin())
+        except BaseException:
+            channel.close()
+            raise
+
+    def _tunnel(self, channel: Channel, sock: socket.socket, talk: TunnelTalk) -> Channel:
+        try:
+            while not self._step(channel, talk):
+                pass
+        except ReadError as exc:
+            raise talk.refusal or ProxyError(
+                f"the proxy {self._proxy.origin} was lost before it opened a tunnel to {self._route.origin}: {exc}"
+            ) from exc
+        if talk.rest or channel.tls is not None:
+            return stack(channel, sock, str(self._route), talk.rest)
+        return channel
+
+    def _step(self, channel: Channel, talk: TunnelTalk) -> bool:
+        """Say what is to be said, and take what has come or will; tell whether the tunnel stands."""
+        if words := talk.outgoing():
+            channel.write(words)
+            channel.flush()
+        data = channel.read()
+        if data is not None:
+            return talk.receive(data)
+        left = self._left()
+        if talk.refusal is not None:
+            left = _BODY_WITHIN if left is None else min(left, _BODY_WITHIN)
+        if not channel.wait_readable(left, self._leash):
+            raise talk.refusal or ConnectTimeout(
+                f"the proxy {self._proxy.origin} opened no tunnel to {self._route.origin} within {self._seconds:.3g} s"
+            )
+        return False

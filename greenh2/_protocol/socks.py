@@ -1,0 +1,136 @@
+"""SOCKS5 as a client speaks it to a proxy (RFC 1928), with user name and password or without (RFC 1929).
+
+socksio knows the messages, one at a time and whole; here bytes are gathered until they are.
+"""
+
+from __future__ import annotations
+
+from greenh2._errors import ProxyError
+from greenh2._models.proxy import Proxy
+
+try:
+    from socksio import (
+        ProtocolError,
+        SOCKS5AuthMethod,
+        SOCKS5AuthMethodsRequest,
+        SOCKS5AuthReply,
+        SOCKS5Command,
+        SOCKS5CommandRequest,
+        SOCKS5Connection,
+        SOCKS5Reply,
+        SOCKS5ReplyCode,
+        SOCKS5UsernamePasswordRequest,
+    )
+except ImportError as exc:
+    raise ImportError("SOCKS proxies need the package socksio: pip install 'greenh2[socks]'") from exc
+
+_METHODS = {
+    SOCKS5AuthMethod.NO_AUTH_REQUIRED: "none",
+    SOCKS5AuthMethod.USERNAME_PASSWORD: "user name and password",
+}
+#: Bytes of an address by its type; a name says its own length in a byte of its own.
+_ADDRESS_LENGTHS = {1: 4, 4: 16}
+_NAME = 3
+#: The target may be reached by another of its addresses.
+_ELSEWHERE = frozenset(
+    (
+        SOCKS5ReplyCode.NETWORK_UNREACHABLE,
+        SOCKS5ReplyCode.HOST_UNREACHABLE,
+        SOCKS5ReplyCode.CONNECTION_REFUSED,
+        SOCKS5ReplyCode.TTL_EXPIRED,
+        SOCKS5ReplyCode.ADDRESS_TYPE_NOT_SUPPORTED,
+        SOCKS5ReplyCode.GENERAL_SERVER_FAILURE,
+    )
+)
+
+
+class AddressFailed(ProxyError):
+    """The proxy does not reach this address, and may reach another one."""
+
+
+class Socks:
+    """One request to a proxy for a connection to a host, a name or an address, and a port."""
+
+    #: A refusal is one message, and nothing follows.
+    refusal: ProxyError | None = None
+
+    def __init__(self, proxy: Proxy, host: str, port: int) -> None:
+        self._proxy = proxy
+        self._target = f"{host} port {port}"
+        self._socks = SOCKS5Connection()
+        self._command = SOCKS5CommandRequest.from_address(SOCKS5Command.CONNECT, (host, port))
+        wanted = [SOCKS5AuthMethod.NO_AUTH_REQUIRED]
+        if proxy.auth is not None:
+            wanted.append(SOCKS5AuthMethod.USERNAME_PASSWORD)
+        self._offered = wanted
+        self._socks.send(SOCKS5AuthMethodsRequest(wanted))
+        self._asked = False
+        self._in = b""
+        self.rest = b""
+
+    def outgoing(self) -> bytes:
+        return self._socks.data_to_send()
+
+    def receive(self, data: bytes) -> bool:
+        if not data:
+            raise ProxyError(f"the proxy {self._proxy.origin} ended the connection before the tunnel stood")
+        self._in += data
+        while (length := self._length()) is not None and len(self._in) >= length:
+            message, self._in = self._in[:length], self._in[length:]
+            try:
+                if self._take(self._socks.receive_data(message)):
+                    self.rest = self._in
+                    return True
+            except ProtocolError as exc:
+                raise ProxyError(f"the proxy {self._proxy.origin} does not speak SOCKS5: {exc}") from exc
+        return False
+
+    def _length(self) -> int | None:
+        """Return the length of the message under way, None while that is not known."""
+        if not self._asked:
+            return 2
+        if len(self._in) < 5:
+            return None
+        kind = self._in[3]
+        address = 1 + self._in[4] if kind == _NAME else _ADDRESS_LENGTHS.get(kind, 0)
+        return 4 + address + 2
+
+    def _take(self, reply: object) -> bool:
+        match reply:
+            case SOCKS5AuthReply(method=method):
+                self._authenticate(method)
+            case SOCKS5Reply(reply_code=SOCKS5ReplyCode.SUCCEEDED):
+                return True
+            case SOCKS5Reply(reply_code=code):
+                reason = code.name.replace("_", " ").lower()
+                kind = AddressFailed if code in _ELSEWHERE else ProxyError
+                raise kind(f"the proxy {self._proxy.origin} opens no tunnel to {self._target}: {reason}")
+            case _ if reply.success:  # type: ignore[attr-defined]  # a class that socksio does not export
+                self._ask()
+            case _:
+                raise ProxyError(
+                    f"the proxy {self._proxy.origin} does not accept the user name and password that it was given"
+                )
+        return False
+
+    def _authenticate(self, method: SOCKS5AuthMethod) -> None:
+        if method not in self._offered:
+            advice = (
+                ""
+                if self._proxy.auth
+                else "; give it a user name and a password: Proxy(url, auth=(user, password))"
+            )
+            offered = ", ".join(_METHODS[one] for one in self._offered)
+            raise ProxyError(
+                f"the proxy {self._proxy.origin} accepts no way to authenticate that it was offered ({offered}){advice}"
+            )
+        if method is SOCKS5AuthMethod.USERNAME_PASSWORD:
+            assert self._proxy.auth is not None
+            user, password = self._proxy.auth
+            self._socks.send(SOCKS5UsernamePasswordRequest(user.encode("utf-8"), password.encode("utf-8")))
+        else:
+            self._ask()
+
+    def _ask(self) -> None:
+        self._asked = True
+        self._socks.send(self._command)
