@@ -126,8 +126,10 @@ class _Guide:
 
     def _tunnel(self, channel: Channel, sock: socket.socket, talk: TunnelTalk) -> Channel:
         try:
+            self._say(channel, talk)
             while not self._step(channel, talk):
-                pass
+                self._say(channel, talk)
+            self._say(channel, talk)  # to one who has answered more than it was asked yet
         except ReadError as exc:
             raise talk.refusal or ProxyError(
                 f"the proxy {self._proxy.origin} was lost before it opened a tunnel to {self._route.origin}: {exc}"
@@ -136,11 +138,13 @@ class _Guide:
             return stack(channel, sock, str(self._route), talk.rest)
         return channel
 
-    def _step(self, channel: Channel, talk: TunnelTalk) -> bool:
-        """Say what is to be said, and take what has come or will; tell whether the tunnel stands."""
+    def _say(self, channel: Channel, talk: TunnelTalk) -> None:
         if words := talk.outgoing():
             channel.write(words)
             channel.flush()
+
+    def _step(self, channel: Channel, talk: TunnelTalk) -> bool:
+        """Take what has come, or wait for it; tell whether the tunnel stands."""
         data = channel.read()
         if data is not None:
             return talk.receive(data)

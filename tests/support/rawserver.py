@@ -213,6 +213,22 @@ class Peer:
         self._sock.close()
 
 
+class _Within:
+    """What a peer uses of a socket, over the TLS of another peer: for TLS in TLS."""
+
+    def __init__(self, outer: Peer) -> None:
+        self._outer = outer
+
+    def recv(self, _count: int) -> bytes:  # pragma: no cover (native thread)
+        return self._outer._receive()
+
+    def sendall(self, data: bytes) -> None:  # pragma: no cover (native thread)
+        self._outer._with_tls(self._outer.tls.write, data)
+
+    def close(self) -> None:
+        self._outer.close()
+
+
 class Request:
     """The head of a request as it was on the wire."""
 
@@ -229,6 +245,10 @@ class H2Peer(Peer):
         super().__init__(sock)
         self._encoder = Encoder()
         self._decoder = Decoder()
+
+    def within(self) -> "H2Peer":
+        """Return a peer whose bytes are what the TLS of this one carries."""
+        return H2Peer(_Within(self))  # type: ignore[arg-type]  # all that is used of one
 
     def greet(self, settings: dict[int, int] | None = None) -> None:
         """Take the client's preface and SETTINGS; send ours, and acknowledge."""
