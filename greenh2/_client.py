@@ -140,9 +140,7 @@ class Client(Verbs):
         self.params = params
         self.timeout = timeout
         if transport is not None and proxy is not None:
-            raise ValueError(
-                "proxy= is for the client's own transport: give it to the transport, HTTPTransport(proxy=...)"
-            )
+            raise ValueError("proxy= and transport= exclude each other: give the proxy to the transport")
         table = _table(mounts) if mounts else None
         self._own: HTTPTransport | None = None
         if transport is None:

@@ -1,5 +1,6 @@
 """Channels to a server that the test plays itself."""
 
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from greenh2._net import tcp, tls
 from greenh2._net.channel import Channel
 from greenh2._net.dns import resolve
+from greenh2._net.layer import stack
 from tests.support.certificates import Certificates
 from tests.support.processes import Child
 from tests.support.rawserver import H2Peer, RawServer, RawServers, raw_server
@@ -69,8 +71,29 @@ def secure(raw_server: RawServers, dial: Dial, certificates: Certificates) -> Pa
     return channel, peer
 
 
-@pytest.fixture(params=["plain", "secure"])
+@pytest.fixture
+def nested(secure: Pair, certificates: Certificates) -> Iterator[Pair]:
+    """A channel with TLS in TLS, and its peer."""
+    outer, peer = secure
+    outer.read()  # what TLS itself has to say
+    channel = stack(outer, outer._sock, "the peer", b"")
+    context = tls.TlsSettings(verify=certificates.ca_file).context()
+    shaking = gevent.spawn(tls.handshake, channel, context, "localhost", "the peer", 5.0)
+    inner = peer.within()
+    inner.start_tls(server_context(certificates))
+    shaking.get()
+    yield channel, inner
+    channel.close()
+
+
+def server_context(certificates: Certificates) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.server)
+    return context
+
+
+@pytest.fixture(params=["plain", "secure", "nested"])
 def pair(request: pytest.FixtureRequest) -> Pair:
-    """A channel with TLS or without, and its peer."""
+    """A channel with TLS or without, or with TLS in TLS, and its peer."""
     made: Pair = request.getfixturevalue(request.param)
     return made

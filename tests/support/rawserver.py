@@ -225,6 +225,12 @@ class _Within:
     def sendall(self, data: bytes) -> None:  # pragma: no cover (native thread)
         self._outer._with_tls(self._outer.tls.write, data)
 
+    def shutdown(self, _how: int) -> None:
+        self._outer.half_close()
+
+    def setsockopt(self, *option: Any) -> None:
+        self._outer._sock.setsockopt(*option)
+
     def close(self) -> None:
         self._outer.close()
 
