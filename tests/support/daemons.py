@@ -1,4 +1,4 @@
-"""Real servers on loopback: nginx, nghttpd and Apache httpd, each with a folder of its own.
+"""Real servers on loopback: nginx, nghttpd, Apache httpd, tinyproxy and microsocks, each with a folder of its own.
 
 Where a server is not installed the test that asks for it is skipped with the reason; in CI (the environment
 variable) it fails, so that nobody takes a skipped test for a passed one.
@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import gevent
 import pytest
@@ -103,6 +104,23 @@ class Daemon:
         """Stop this server, and start it again on the same ports."""
         self.stop()
         self._start()
+
+
+class ProxyDaemon(Daemon):
+    """One running proxy; `at("http", "user:password")` is its URL, `text()` what it has logged."""
+
+    def __init__(self, command: Sequence[str], folder: Path, port: int) -> None:
+        super().__init__(command, folder, h2=port, h1=None)
+        self._port = port
+
+    def at(self, scheme: str, credentials: str = "") -> str:
+        return f"{scheme}://{credentials}{'@' if credentials else ''}localhost:{self._port}"
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+AnyDaemon = TypeVar("AnyDaemon", bound=Daemon)
 
 
 class Daemons:
@@ -260,13 +278,73 @@ class Daemons:
         command = [program, "-d", str(folder), "-f", str(folder / "apache.conf"), "-DFOREGROUND"]
         return self._start(Daemon(command, folder, h2=h2, h1=h1, plain=plain))
 
+    def tinyproxy(self, credentials: tuple[str, str] | None = None) -> ProxyDaemon:
+        """Start tinyproxy, an http proxy that logs every request it takes."""
+        program = find("tinyproxy")
+        folder = self._folder()
+        (port,) = free_ports(1)
+        user, group = _nobody()
+        (folder / "tinyproxy.conf").write_text(f"""
+{f"User {user}" if os.geteuid() == 0 else ""}
+{f"Group {group}" if os.geteuid() == 0 else ""}
+Listen 127.0.0.1
+Port {port}
+Timeout 600
+MaxClients 100
+LogLevel Connect
+{"BasicAuth " + " ".join(credentials) if credentials else ""}
+""")
+        command = [program, "-d", "-c", str(folder / "tinyproxy.conf")]
+        return self._start(ProxyDaemon(command, folder, port))
+
+    def microsocks(self, credentials: tuple[str, str] | None = None) -> ProxyDaemon:
+        """Start microsocks, a SOCKS5 proxy that logs every connection it makes."""
+        program = find("microsocks")
+        folder = self._folder()
+        (port,) = free_ports(1)
+        wanted = ["-u", credentials[0], "-P", credentials[1]] if credentials else []
+        return self._start(ProxyDaemon([program, "-i", "127.0.0.1", "-p", str(port), *wanted], folder, port))
+
+    def apache_proxy(self) -> ProxyDaemon:
+        """Start Apache as an https proxy: TLS to the proxy itself."""
+        program = find("apache2", "httpd")
+        modules = next((path for path in _APACHE_MODULES if (path / "mod_proxy_connect.so").exists()), None)
+        if modules is None:
+            _absent("Apache's mod_proxy_connect is not installed")
+        folder = self._folder()
+        (port,) = free_ports(1)
+        user, group = _nobody()
+        wanted = ("mpm_event", "authz_core", "unixd", "ssl", "proxy", "proxy_http", "proxy_connect")
+        there = [name for name in wanted if (Path(str(modules)) / f"mod_{name}.so").exists()]
+        (folder / "apache.conf").write_text(f"""
+            ServerRoot {folder}
+            ServerName localhost
+            PidFile {folder}/apache.pid
+            DefaultRuntimeDir {folder}
+            ErrorLog {folder}/error.log
+            LogLevel warn
+            {os.linesep.join(f"LoadModule {name}_module {modules}/mod_{name}.so" for name in there)}
+            {f"User {user}" if os.geteuid() == 0 else ""}
+            {f"Group {group}" if os.geteuid() == 0 else ""}
+            StartServers 1
+            Listen 127.0.0.1:{port}
+            SSLSessionCache none
+            SSLEngine on
+            SSLCertificateFile {self._certificates.chain_file}
+            SSLCertificateKeyFile {self._certificates.key_file}
+            ProxyRequests On
+            AllowCONNECT 1-65535
+            """)
+        command = [program, "-d", str(folder), "-f", str(folder / "apache.conf"), "-DFOREGROUND"]
+        return self._start(ProxyDaemon(command, folder, port))
+
     def stop(self) -> None:
         while self._running:
             self._running.pop().stop()
         while self._folders:
             shutil.rmtree(self._folders.pop(), ignore_errors=True)
 
-    def _start(self, daemon: Daemon) -> Daemon:
+    def _start(self, daemon: AnyDaemon) -> AnyDaemon:
         self._running.append(daemon)
         return daemon
 
