@@ -61,4 +61,7 @@ class Layer:
 
 def stack(below: Channel, sock: socket.socket, peer: str, early: bytes) -> Channel:
     """Return a channel whose bytes are what the one below carries over its socket, after those read early."""
-    return Channel(cast("socket.socket", Layer(below, sock, early)), peer)
+    channel = Channel(cast("socket.socket", Layer(below, sock, early)), peer)
+    # Both watch one descriptor, of whose errors libuv tells only the first.
+    below.on_drained(channel._on_writable)
+    return channel
