@@ -157,9 +157,11 @@ class Client(Verbs):
                 proxy=_proxies(proxy, trust_env and uds is None, table),
             )
         self._transport = transport
-        self._mounted = [] if table is None else [mounted for mounted in table.targets if mounted is not None]
+        mounted = [] if table is None else [target for target in table.targets if target is not None]
+        # Each once, though it may be mounted at several places.
+        self._transports = list({id(each): each for each in (transport, *mounted)}.values())
         handle = _handler_of(transport)
-        if self._mounted and table is not None:
+        if mounted and table is not None:
             handle = _router(table, handle)
         self._handle = chain(
             _outlet(handle, transport, default_encoding, _checked_most(max_response_bytes)),
@@ -222,10 +224,8 @@ class Client(Verbs):
         """
         if not self._closed:
             self._closed = True
-            for transport in (self._transport, *self._mounted):
-                close = getattr(transport, "close", None)
-                if close is not None:
-                    close()
+            for transport in self._transports:
+                _close(transport)
 
     @property
     def auth(self) -> Auth | None:
@@ -319,20 +319,21 @@ class Client(Verbs):
             raise RuntimeError("Cannot open the client again: it has been closed. Make a new one.")
         if self._entered:
             raise RuntimeError("Cannot open the client twice: the with block left first would close it.")
-        if (enter := getattr(self._transport, "__enter__", None)) is not None:
-            enter()
+        for transport in self._transports:
+            if (enter := getattr(transport, "__enter__", None)) is not None:
+                enter()
         self._entered = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        leave = getattr(self._transport, "__exit__", None)
-        if leave is None:
-            self.close()
-        else:
-            self._closed = True
-            leave(kind, error, trace)
+        self._closed = True
+        for transport in self._transports:
+            if (leave := getattr(transport, "__exit__", None)) is not None:
+                leave(kind, error, trace)
+            else:
+                _close(transport)
 
     def __del__(self) -> None:
         # A transport that was given may be in use elsewhere, and __init__ may have failed before there was
@@ -446,6 +447,12 @@ def _outlet(
         return response
 
     return send_once
+
+
+def _close(transport: object) -> None:
+    close = getattr(transport, "close", None)
+    if close is not None:
+        close()
 
 
 def _checked_most(most: object) -> int | None:
