@@ -77,7 +77,7 @@ class Defaults:
             method,
             target,
             params=self._with_own_params(target, params),
-            headers=self.headers | headers if headers else self.headers.copy(),
+            headers=self.headers | headers if headers else self.headers,  # a Request makes a copy
             content=content,
             data=data,
             files=files,
