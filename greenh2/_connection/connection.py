@@ -12,6 +12,8 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Iterable
+from math import inf
+from time import monotonic
 
 import gevent
 
@@ -23,6 +25,7 @@ from greenh2._models.trace import log, logger
 from greenh2._net.channel import Channel
 from greenh2._net.clock import Clock
 from greenh2._protocol.events import (
+    LONGEST_TURN,
     CapacityChanged,
     ConnectionFailed,
     DataReceived,
@@ -310,8 +313,9 @@ class Connection:
 
     def _pump(self) -> None:
         """Take all that has arrived, within bounds."""
+        end = inf if self._losing else monotonic() + LONGEST_TURN
         for _ in range(_MOST_READS):
-            if self.closed or not self._read():
+            if self.closed or not self._read() or monotonic() > end:
                 return
 
     def _read(self) -> bool:
@@ -342,7 +346,7 @@ class Connection:
             if protocol.unsaid or channel.write_error is not None:
                 self._flush()
             if protocol.backlog:
-                self._hub.loop.run_callback(self._go_on)
+                self.channel.call_later(self._go_on)
             self._answers = self._answers + max(0, channel.unsent - unsent) if channel.unsent else 0
             if self._answers > MOST_UNSENT:
                 error = RemoteProtocolError(
@@ -355,7 +359,7 @@ class Connection:
 
     def _go_on(self) -> None:
         """Take more of what came with the last read: others had a turn of the loop."""
-        if self.protocol.backlog and not self.closed and os.getpid() == self._pid:
+        if self.protocol.backlog and not self.closed:
             self._read()
 
     def _understand(self, receive: Callable[..., list[Event]], *data: bytes) -> list[Event]:

@@ -55,6 +55,7 @@ class Exchange:
         "_inbox",
         "_piece",
         "_sent",
+        "_spared",
         "answered",
         "head",
         "holder",
@@ -77,6 +78,7 @@ class Exchange:
         self._sent = 0
         self._declared: int | None = None
         self._delayed = False
+        self._spared = False
         self._departs_at = 0
         self.reused = reused
         self.stream_id = 0
@@ -130,6 +132,8 @@ class Exchange:
                 return b""
             self._raise_if_failed()
             self._advance(deadline)
+        if not self._complete:
+            self._check_total(deadline)
         cost = sum(item[1] for item in self._inbox)
         data = self._inbox[0][0] if len(self._inbox) == 1 else b"".join([item[0] for item in self._inbox])
         self._inbox.clear()
@@ -157,8 +161,10 @@ class Exchange:
 
     def _advance(self, deadline: Deadline) -> None:
         """Send a piece of the body if that is possible; else wait until anything has changed for this exchange."""
-        if self._chunks is not None and self._send_piece():
-            return
+        if self._chunks is not None:
+            self._check_total(deadline)
+            if self._send_piece():
+                return
         channel = self._connection.channel
         since, held_up = monotonic(), False
         while not self._has_news():
@@ -176,6 +182,16 @@ class Exchange:
                 if phase == "read":
                     self._connection.distrust(since)
                 raise deadline.error(phase, self._stalled(phase, monotonic() - since))
+
+    def _check_total(self, deadline: Deadline) -> None:
+        """Raise when the total is over though there is progress; spare, once, what came while the loop stood."""
+        if not deadline.exceeded():
+            return
+        if self._spared:
+            phase: Phase = "read" if self._chunks is None else "write"
+            raise deadline.error(phase, f"{self._connection.route.origin} was not done in time")
+        self._spared = True
+        self._connection.catch_up()
 
     def _has_news(self) -> bool:
         if self._inbox or self._complete or self._error is not None or self._closed:

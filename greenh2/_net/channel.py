@@ -19,7 +19,7 @@ from typing import Protocol
 from gevent import get_hub
 
 from greenh2._errors import ReadError, ServerDisconnected
-from greenh2._net.bell import Leash
+from greenh2._net.bell import SHORTEST, Leash
 
 _READ, _WRITE = 1, 2
 
@@ -52,6 +52,7 @@ class Channel:
         self._out = bytearray()
         self._reader: Watcher = self._hub.loop.io(sock.fileno(), _READ)
         self._writer: Watcher | None = None
+        self._later: Watcher | None = None
         self._watching = False
         self._drained: Callable[[], None] | None = None
         self.write_error: OSError | None = None
@@ -208,6 +209,28 @@ class Channel:
             self._watching = False
             self._reader.stop()
 
+    def call_later(self, callback: Callable[[], None]) -> None:
+        """Call back in the hub once, when all others had a turn, unless the channel is closed before.
+
+        A callback of the loop would not do: those that callbacks ask for run before any timer or socket has a turn.
+        """
+        if self._later is not None or self.closed:
+            return
+
+        def call() -> None:
+            self._stop_later()
+            if os.getpid() == self._pid:
+                callback()
+
+        self._later = self._hub.loop.timer(SHORTEST)
+        self._later.start(call)
+
+    def _stop_later(self) -> None:
+        if self._later is not None:
+            self._later.stop()
+            self._later.close()
+            self._later = None
+
     def wait_readable(self, seconds: float | None, leash: Leash | None = None) -> bool:
         """Wait until something may be read; False when the time is over.  Switches greenlets.
 
@@ -325,6 +348,7 @@ class Channel:
             self._reader.stop()
             self._reader.close()
             self._stop_writer()
+            self._stop_later()
         self._out.clear()
         self._drained = None
         self._sock.close()

@@ -11,6 +11,8 @@ from typing import Protocol as Interface
 
 from greenh2._errors import LocalProtocolError, TransportError
 
+#: How long a protocol takes what has arrived at one go (seconds): a turn of the loop belongs to others too.
+LONGEST_TURN = 0.005
 #: Field lines in order, duplicates kept, names as they were received or given.
 Fields = list[tuple[bytes, bytes]]
 

@@ -7,10 +7,13 @@ Content-Length and Transfer-Encoding, or with an unfinished upload is not used a
 
 from __future__ import annotations
 
+from time import monotonic
+
 import h11
 
 from greenh2._errors import LocalProtocolError, RemoteProtocolError, ServerDisconnected, TransportError
 from greenh2._protocol.events import (
+    LONGEST_TURN,
     CapacityChanged,
     ConnectionFailed,
     DataReceived,
@@ -35,7 +38,6 @@ class Http1Protocol:
     name = "HTTP/1.1"
     multiplexed = False
     greeting = False
-    backlog = False
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
@@ -53,6 +55,7 @@ class Http1Protocol:
         self._answered = False
         self._interim = 0
         self._unread = 0
+        self.backlog = False
 
     @property
     def streams_allowed(self) -> float:
@@ -169,10 +172,10 @@ class Http1Protocol:
                 return events
         try:
             self._h11.receive_data(data)
-            while self._take(self._h11.next_event(), events):
-                pass
         except h11.RemoteProtocolError as exc:
             self._fail(self._error(data, exc), events)
+        else:
+            self._take_what_is_there(data, events)
         return events
 
     def _take_plain_head(self, data: bytes, events: list[Event]) -> bytes | None:
@@ -205,8 +208,23 @@ class Http1Protocol:
         self._h11.send(h11.EndOfMessage())
 
     def receive_more(self) -> list[Event]:
-        """Return nothing: all that arrives is taken at once."""
-        return []
+        events: list[Event] = []
+        self.backlog = self.backlog and not self._broken
+        if self.backlog:
+            self._take_what_is_there(b"more", events)
+        return events
+
+    def _take_what_is_there(self, data: bytes, events: list[Event]) -> None:
+        """Take from h11 as much as one turn allows."""
+        self.backlog = False
+        end = monotonic() + LONGEST_TURN
+        try:
+            while self._take(self._h11.next_event(), events):
+                if monotonic() > end:
+                    self.backlog = True
+                    break
+        except h11.RemoteProtocolError as exc:
+            self._fail(self._error(data, exc), events)
 
     def _take(self, event: object, events: list[Event]) -> bool:
         """Translate one event of h11; False when it has no more for now."""

@@ -8,6 +8,7 @@ ends its own stream only, frames that race our RST_STREAM are not answered, and 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import monotonic
 
 from h2.errors import ErrorCodes
 from h2.events import Event as H2Event
@@ -17,6 +18,7 @@ from h2.settings import SettingCodes
 
 from greenh2._errors import LocalProtocolError, RemoteProtocolError, ServerDisconnected, TransportError
 from greenh2._protocol.events import (
+    LONGEST_TURN,
     CapacityChanged,
     ConnectionFailed,
     DataReceived,
@@ -46,8 +48,6 @@ from greenh2._protocol.hpack import BlockDecoder, BlockEncoder
 from greenh2._protocol.machine import MAX_FRAME_SIZE, Machine
 from greenh2._protocol.stream import MAX_WINDOW, Stream
 
-#: Frames that are taken at one go: a turn of the loop belongs to others too.
-MOST_FRAMES = 1000
 #: Streams that are over and remembered.
 MAX_REMEMBERED = 1024
 _LAST_STREAM_ID = 2**31 - 1
@@ -191,10 +191,11 @@ class Http2Protocol:
     def receive_more(self) -> list[Event]:
         events: list[Event] = []
         self.backlog = False
+        end = monotonic() + LONGEST_TURN
         try:
-            for count, frame in enumerate(self._frames, 1):
+            for frame in self._frames:
                 self._take(frame, events)
-                if count == MOST_FRAMES:
+                if monotonic() > end:
                     self.backlog = True
                     break
         except FrameViolation as violation:

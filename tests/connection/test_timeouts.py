@@ -1,6 +1,7 @@
 """Every wait of an exchange has its own time: nobody else shortens or stretches it, and slow is not stalled."""
 
 import time
+from collections.abc import Iterator
 
 import gevent
 import pytest
@@ -175,6 +176,47 @@ def test_the_total_ends_an_upload_that_crawls(talk: Converse) -> None:
         gevent.sleep(0.05)
     with pytest.raises(greenh2.TotalTimeout):
         job.get(timeout=1.0)
+
+
+def test_the_total_ends_a_download_that_always_has_more(talk: Converse) -> None:
+    it = talk(timeout=short(total=0.4))
+    job = it.stream()
+    stream_id = it.peer.expect_request().stream_id
+    it.peer.send(it.peer.head(stream_id))
+    response = job.get()
+    pieces = response.iter_raw()
+    inbox = response.stream._exchange._inbox  # type: ignore[attr-defined]
+    with pytest.raises(greenh2.TotalTimeout, match="was not done in time"):
+        for _ in range(20):
+            it.peer.send(data(stream_id, b"more"))
+            while not inbox:
+                gevent.sleep(0.001)
+            gevent.sleep(0.1)
+            assert next(pieces) == b"more"
+
+
+def test_the_total_ends_an_upload_that_is_always_taken(talk: Converse) -> None:
+    def slow() -> Iterator[bytes]:
+        for _ in range(20):
+            gevent.sleep(0.1)
+            yield b"more"
+
+    it = talk(timeout=short(total=0.4))
+    job = it.request("POST", content=slow())
+    it.peer.expect_request()
+    with pytest.raises(greenh2.TotalTimeout, match="was not done in time"):
+        job.get()
+
+
+def test_what_came_while_the_loop_stood_is_not_too_late(talk: Converse) -> None:
+    it = talk(timeout=short(total=0.4))
+    job = it.stream()
+    stream_id = it.peer.expect_request().stream_id
+    it.peer.send(it.peer.head(stream_id))
+    response = job.get()
+    it.peer.send(data(stream_id, b"in time", end=True))
+    time.sleep(0.5)
+    assert response.read() == b"in time"
 
 
 def test_no_limit_at_all_waits(talk: Converse) -> None:
