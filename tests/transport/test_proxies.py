@@ -7,7 +7,7 @@ from typing import Any
 import gevent
 import pytest
 from h2.errors import ErrorCodes
-from hyperframe.frame import RstStreamFrame
+from hyperframe.frame import RstStreamFrame, SettingsFrame
 
 import greenh2
 from greenh2 import ConnectError, ConnectTimeout, HTTPTransport, Proxy, ProxyError
@@ -17,7 +17,7 @@ from greenh2._net.dns import Address
 from greenh2._net.tls import TlsSettings
 from tests.support.certificates import Certificates
 from tests.support.clients import MakeClient
-from tests.support.rawserver import H2Peer, RawServer, RawServers, raw_server
+from tests.support.rawserver import PREFACE, H2Peer, RawServer, RawServers, raw_server
 
 __all__ = ["raw_server"]
 
@@ -133,9 +133,8 @@ def test_what_comes_right_behind_the_head_of_the_reply_is_not_lost(
     job = gevent.spawn(client.get, "http://a.example/")
     peer = server.accept()
     assert peer.read_until(END).startswith(b"CONNECT a.example:80 ")
-    settings = bytes(3) + b"\x04\x00" + bytes(4)
-    peer.send_bytes(OPENED + settings)
-    peer.greet()
+    peer.send_bytes(OPENED + SettingsFrame().serialize())  # the only ones
+    assert peer.read_exactly(len(PREFACE)) == PREFACE
     peer.answer(peer.expect_request().stream_id, body=b"ok")
     assert job.get().text == "ok"
     (connection,) = next(iter(client._transport._pools.values())).connections  # type: ignore[union-attr]
