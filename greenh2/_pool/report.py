@@ -57,7 +57,7 @@ def _connection(connection: Connection) -> str:
     idle = f", idle for {connection.idle():.3f} s" if not connection.streams else ""
     draining = ", takes no new requests" if not connection.usable else ""
     return (
-        f"#{connection.number} {connection.route.origin} {connection.protocol.name}, {connection.streams}{of} streams, "
+        f"#{connection.number} {connection.route} {connection.protocol.name}, {connection.streams}{of} streams, "
         f"{connection.requests} requests so far, {connection.age():.3f} s old{idle}{draining}"
     )
 
