@@ -6,8 +6,6 @@ All of it takes its time from the connect timeout.  Imported with the first prox
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from functools import partial
 from time import monotonic
 
 from greenh2._errors import ConnectTimeout, ProxyError, ReadError
@@ -80,26 +78,29 @@ class _Guide:
 
     def by_connect(self) -> Channel:
         """Return a tunnel that CONNECT has opened."""
-        return self._enter(partial(Connect, self._proxy, self._route.authority))
+        return self._enter(Connect(self._proxy, self._route.authority))
 
     def by_socks(self) -> Channel:
         """Return a tunnel through a SOCKS proxy: to the name, or to the first of its addresses that is reached."""
-        from greenh2._protocol.socks import AddressFailed, Socks  # wants a package that is optional
+        from greenh2._protocol.socks import Socks  # wants a package that is optional
 
         route = self._route
         if self._proxy.scheme == "socks5h":
-            return self._enter(partial(Socks, self._proxy, route.host, route.port))
+            return self._enter(Socks(self._proxy, route.host, route.port))
         found = tcp.addresses(route.host, route.port, route.origin, self._left(), self._resolver, self._leash)
-        targets = [str(address[0]) for _, address in found]
-        failed: ProxyError = ProxyError(f"could not connect to {route}: its name has no address")
-        for target in targets:
+        failed = ProxyError(f"could not connect to {route}: its name has no address")
+        for _, (host, *_) in found:
+            talk = Socks(self._proxy, str(host), route.port)
             try:
-                return self._enter(partial(Socks, self._proxy, target, route.port))
-            except AddressFailed as exc:
+                return self._enter(talk)
+            except ProxyError as exc:
+                if not talk.elsewhere:
+                    raise
                 failed = exc
         raise failed
 
-    def _enter(self, begin: Callable[[], TunnelTalk] | None) -> Channel:
+    def _enter(self, talk: TunnelTalk | None) -> Channel:
+        """Connect to the proxy, and have it open a tunnel where there is anything to say to it."""
         proxy = self._proxy
         peer = f"the proxy {proxy.origin}"
         sock = tcp.connect(
@@ -111,15 +112,15 @@ class _Guide:
             leash=self._leash,
             settings=self._sockets,
         )
-        channel = Channel(sock, peer if begin is None else str(self._route))
+        channel = Channel(sock, peer if talk is None else str(self._route))
         try:
             if proxy.scheme == "https":
                 name = proxy.host.removesuffix(".")
                 context = self._settings.context()
                 tls.handshake(channel, context, name, peer, self._left(), self._leash)
-            if begin is None:
+            if talk is None:
                 return channel
-            return self._tunnel(channel, sock, begin())
+            return self._tunnel(channel, sock, talk)
         except BaseException:
             channel.close()
             raise

@@ -44,10 +44,6 @@ _ELSEWHERE = frozenset(
 )
 
 
-class AddressFailed(ProxyError):
-    """The proxy does not reach this address, and may reach another one."""
-
-
 class Socks:
     """One request to a proxy for a connection to a host, a name or an address, and a port."""
 
@@ -65,6 +61,8 @@ class Socks:
         self._offered = wanted
         self._socks.send(SOCKS5AuthMethodsRequest(wanted))
         self._asked = False
+        #: Whether the proxy has refused this address, and may reach another one of the same name.
+        self.elsewhere = False
         self._in = b""
         self.rest = b""
 
@@ -103,8 +101,10 @@ class Socks:
                 return True
             case SOCKS5Reply(reply_code=code):
                 reason = code.name.replace("_", " ").lower()
-                kind = AddressFailed if code in _ELSEWHERE else ProxyError
-                raise kind(f"the proxy {self._proxy.origin} opens no tunnel to {self._target}: {reason}")
+                self.elsewhere = code in _ELSEWHERE
+                raise ProxyError(
+                    f"the proxy {self._proxy.origin} opens no tunnel to {self._target}: {reason}"
+                )
             case _ if reply.success:  # type: ignore[attr-defined]  # a class that socksio does not export
                 self._ask()
             case _:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from greenh2._errors import InvalidURL, UnsupportedProtocol
+from greenh2._models.proxy import Proxy
 from greenh2._models.route import Route
 from greenh2._models.url import URL
 
@@ -94,3 +95,39 @@ def test_only_https_is_secure() -> None:
 
 def test_equal_routes_are_one_key() -> None:
     assert len({Route.of(URL("https://a/1")), Route.of(URL("https://A:443/2"))}) == 1
+
+
+def test_a_tunnel_is_a_route_of_its_own_for_each_proxy() -> None:
+    direct = Route.of(URL("https://example.org"))
+    one, other = (direct.through(Proxy(f"http://{name}.example"), forward=False) for name in "ab")
+    assert len({direct, one, other}) == 3
+    assert one == direct.through(Proxy("http://a.example"), forward=False)
+    assert (one.origin, str(one)) == (
+        "https://example.org",
+        "https://example.org through http://a.example:80",
+    )
+
+
+def test_where_the_proxy_forwards_all_http_origins_share_a_route() -> None:
+    proxy = Proxy("https://p.example.:8443")
+    one, other = (Route.of(URL(f"http://{name}.example")).through(proxy, forward=True) for name in "ab")
+    assert one == other
+    assert (one.host, one.port, one.server_hostname, one.http1_only) == (
+        "p.example.",
+        8443,
+        "p.example",
+        True,
+    )
+    assert one != Route.of(URL("https://p.example.:8443"))
+
+
+@pytest.mark.parametrize(
+    ("url", "authority"),
+    [
+        ("https://example.org", "example.org:443"),
+        ("http://[::1]:81", "[::1]:81"),
+        ("http://[fe80::1%25eth0]", "[fe80::1]:80"),
+    ],
+)
+def test_a_tunnel_is_asked_for_by_host_and_port(url: str, authority: str) -> None:
+    assert Route.of(URL(url)).authority == authority

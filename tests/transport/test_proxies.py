@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -106,6 +107,8 @@ def test_tunnels_are_kept_for_their_origin_and_no_other(
     assert connect.startswith("CONNECT b.example:443 ")
     assert "Host: b.example\r\n" in serve_http1(other)
     job.get()
+    assert f"https://b.example through http://localhost:{server.port} HTTP/1.1" in client.dump()
+    assert "hidden" not in client.dump() + repr(client)
 
 
 def test_a_tunnel_is_never_used_for_a_direct_request_nor_the_reverse(
@@ -601,6 +604,23 @@ def test_whatever_ends_a_request_while_its_tunnel_is_made_frees_place_and_socket
     peer.expect_end()
     if how != "close":
         send_another(client, server, scheme)
+
+
+def test_a_proxy_that_goes_on_saying_little_has_the_connect_timeout_for_all_of_it(
+    raw_server: RawServers, make_client: MakeClient
+) -> None:
+    server = raw_server(tls=False)
+    client = make_client(proxy=proxy_at(server), timeout=greenh2.Timeout(None, connect=0.5))
+    job = gevent.spawn(client.get, "https://a.example/")
+    peer = server.accept()
+    with suppress(OSError):  # when it has given up
+        for _ in range(40):
+            if job.dead:
+                break
+            peer.send_bytes(b"HTTP/1.1 100 Continue\r\n\r\n")
+            job.join(0.1)
+    assert job.dead
+    assert isinstance(job.exception, ConnectTimeout)
 
 
 def test_errors_of_a_stream_pass_through_a_tunnel_as_they_are(

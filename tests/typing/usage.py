@@ -91,6 +91,18 @@ def settings() -> None:
         base_url="https://api.example.org/",
         default_encoding=lambda content: "utf-8",
     )
+    greenh2.Client(proxy="http://user:password@proxy.example.org:3128")
+    greenh2.Client(proxy=greenh2.URL("socks5h://localhost"), mounts={"https://": None})
+    greenh2.Client(
+        proxy=greenh2.Proxy(
+            "https://proxy.example.org",
+            auth=("user", "password"),
+            headers={"X-A": "1"},
+            ssl_context=ssl.create_default_context(),
+        ),
+        mounts={"all://": greenh2.HTTPTransport(proxy="http://localhost:3128"), "all://a.example": answer},
+    )
+    greenh2.HTTPTransport(proxy=lambda url: greenh2.Proxy("http://localhost") if url.host else None)
     greenh2.Client(auth=TokenAuth(), verify=False, cert="client.pem", timeout=None, http2=False)
     greenh2.Client(verify="system", timeout=greenh2.Timeout(timeout=5.0))
     greenh2.Client(
@@ -168,7 +180,7 @@ def functions() -> None:
     greenh2.head("https://a.example/", follow_redirects=True)
     greenh2.delete("https://a.example/", auth=("u", "p"))
     greenh2.post("https://a.example/", json={"a": 1})
-    greenh2.put("https://a.example/", data={"a": 1}, trust_env=False)
+    greenh2.put("https://a.example/", data={"a": 1}, trust_env=False, proxy="http://localhost")
     greenh2.patch("https://a.example/", content=b"x")
     greenh2.request("GET", "https://a.example/", params="q=1")
     with greenh2.stream("GET", "https://a.example/") as response:
