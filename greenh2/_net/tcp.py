@@ -109,10 +109,13 @@ def _resolve(
             failed.append(exc)
         leash.bell.ring()
 
+    end = None if seconds is None else monotonic() + seconds
     asking = gevent.spawn(ask)
     try:
-        if not leash.wait(seconds) and not asking.ready():
-            raise ConnectTimeout(f"the name of {peer} was not resolved within {seconds:.3g} s")
+        while not asking.ready():  # the bell may have been rung for something before this
+            left = None if end is None else end - monotonic()
+            if not leash.wait(left) and not asking.ready():
+                raise ConnectTimeout(f"the name of {peer} was not resolved within {seconds:.3g} s")
     finally:
         asking.kill(block=False)
     if failed:

@@ -316,3 +316,15 @@ def test_a_kill_leaves_no_descriptor(dead: Ports, stuck: Callable[[Ports], Resol
     gevent.sleep(0.3)
     connecting.kill()
     assert descriptors() == before
+
+
+def test_a_bell_that_was_rung_before_is_no_answer_of_the_resolver(raw_server: RawServers) -> None:
+    server = raw_server(tls=False)
+    leash = Leash()
+    leash.bell.ring()
+
+    def slow(host: str, port: int) -> list[Address]:
+        gevent.sleep(0.01)
+        return [(socket.AF_INET, ("127.0.0.1", port))]
+
+    tcp.connect("a.example", server.port, "the peer", 5.0, resolver=slow, leash=leash).close()
