@@ -25,7 +25,7 @@ from greenh2._middleware.hooks import EventHook, EventHooks, event_hooks_of
 from greenh2._models.config import Limits
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import Headers, HeaderTypes
-from greenh2._models.proxy import Proxy, ProxyTypes
+from greenh2._models.proxy import ProxyTypes
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.route import Route
@@ -420,7 +420,7 @@ def _proxies(
     if chosen is None or mounts is None:
         return chosen
 
-    def choose(url: URL) -> Proxy | None:
+    def choose(url: URL) -> ProxyTypes | None:
         mounted, _ = mounts.find(url)
         return None if mounted else chosen(url)
 

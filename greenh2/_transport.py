@@ -34,11 +34,11 @@ from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder
 from greenh2._protocol.events import Fields, RequestHead, ResponseHead
 
-#: Tells each URL the proxy for it, or None.
-ProxyChoice = Callable[[URL], Proxy | None]
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+#: Tells each URL the proxy for it, or None.
+ProxyChoice = Callable[[URL], ProxyTypes | None]
 #: What bounds a request that reaches a transport without a Client (seconds for each phase).
 DEFAULT_TIMEOUT = Timeout(5.0)
 
@@ -159,9 +159,10 @@ class HTTPTransport(BaseTransport):
             exc.request = request
             raise
 
-    def _through_proxy(self, route: Route, proxy: Proxy | None) -> Route:
-        if proxy is None:
+    def _through_proxy(self, route: Route, chosen: ProxyTypes | None) -> Route:
+        if chosen is None:
             return route
+        proxy = proxy_of(chosen)
         unverified = proxy.scheme == "https" and self._dialer.tls_with(proxy).trusts_anybody
         if unverified and proxy.origin not in self._warned:
             self._warned.add(proxy.origin)

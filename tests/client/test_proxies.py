@@ -18,6 +18,7 @@ from greenh2 import (
     Response,
 )
 from greenh2._middleware.handler import Handler
+from greenh2._models.proxy import proxy_of
 from tests.client.answers import Answers, redirect
 
 P, Q = "http://p.example:1", "http://q.example:2"
@@ -29,7 +30,7 @@ def proxy_for(client: Client, url: str) -> str | None:
     assert isinstance(transport, HTTPTransport)
     choose = transport._proxy_of
     proxy = None if choose is None else choose(URL(url))
-    return None if proxy is None else proxy.origin
+    return None if proxy is None else proxy_of(proxy).origin
 
 
 # -- by argument -------------------------------------------------------------------------------------------------

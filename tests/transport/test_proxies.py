@@ -128,6 +128,12 @@ def test_a_tunnel_is_never_used_for_a_direct_request_nor_the_reverse(
         assert job.get().text == "ok"
 
 
+def test_a_function_that_returns_no_proxy_is_told_so(make_client: MakeClient) -> None:
+    transport = HTTPTransport(proxy=lambda url: 3128)  # type: ignore[arg-type, return-value]  # what is tested
+    with pytest.raises(TypeError, match="not int"):
+        make_client(transport=transport).get("http://a.example")
+
+
 def test_what_comes_right_behind_the_head_of_the_reply_is_not_lost(
     raw_server: RawServers, make_client: MakeClient
 ) -> None:
