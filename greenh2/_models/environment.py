@@ -43,9 +43,6 @@ class _Chooser:
         proxy = self._proxies.get(url.scheme)
         return None if proxy is None or self._no_proxy.covers(url) else proxy
 
-    def __repr__(self) -> str:
-        return f"<proxies of the environment: {self._proxies}>"
-
 
 def _read(environment: Mapping[str, str], name: str) -> tuple[str, str]:
     """Return the name of the variable that holds, and its value."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from typing import Protocol as Interface
 
 import h11
@@ -18,6 +17,8 @@ MAX_REPLY = 64 * 1024
 #: How much of a refusal's body is looked at (bytes), and how much of that is told (characters).
 _LOOKED_AT = 1024
 _TOLD = 200
+#: Values of headers that are shorter may stand in any text (bytes).
+_SHORTEST_SECRET = 8
 _MARKUP = re.compile(rb"<[^>]*>?")
 
 
@@ -76,6 +77,10 @@ class Connect:
     def _why(self, data: bytes, exc: h11.RemoteProtocolError) -> str:
         if data:
             return f"the proxy {self._proxy.origin} answered CONNECT with what is no HTTP/1.1: {exc}"
+        return self._ended
+
+    @property
+    def _ended(self) -> str:
         return f"the proxy {self._proxy.origin} ended the connection before it answered CONNECT"
 
     def _take(self, event: object) -> bool:
@@ -91,12 +96,8 @@ class Connect:
                 self.refusal = self._refused()
                 if len(self._body) == _LOOKED_AT:
                     raise self.refusal
-            case _ if self.refusal is not None:  # its end
-                raise self.refusal
-            case _:
-                raise ProxyError(
-                    f"the proxy {self._proxy.origin} ended the connection before it answered CONNECT"
-                )
+            case _:  # the end of a refusal, or of the connection
+                raise self.refusal or ProxyError(self._ended)
         return False
 
     def _take_head(self, answer: h11.Response) -> bool:
@@ -122,12 +123,17 @@ class Connect:
 
     def _hushed(self, body: bytes) -> bytes:
         """Take out what a proxy may repeat of our secrets: some show the whole request."""
-        for _, value in self._proxy.fields:
-            body = body.replace(value, b"[secure]")
-            scheme, _, coded = value.partition(b" ")
-            if scheme == b"Basic":
-                body = body.replace(coded, b"[secure]").replace(b64decode(coded), b"[secure]")
-        return body
+        secrets = [word for _, value in self._proxy.fields for word in (value, value.partition(b" ")[2])]
+        secrets = [word for word in secrets if len(word) >= _SHORTEST_SECRET]
+        if self._proxy.auth is not None and self._proxy.auth[1]:
+            secrets.append(self._proxy.auth[1].encode("utf-8"))
+        secrets.sort(key=len, reverse=True)
+        hushed = body
+        for secret in secrets:
+            hushed = hushed.replace(secret, b"[secure]")
+        if secrets and len(body) == _LOOKED_AT:  # which may have cut one in two
+            hushed = hushed[: -len(secrets[0])]
+        return hushed
 
     def _advice(self) -> str:
         if self._proxy.auth is not None:

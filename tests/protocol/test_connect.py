@@ -106,12 +106,26 @@ def test_a_proxy_that_wants_credentials_is_told_of_with_advice(status: int) -> N
     assert "does not accept the user name and password" in refused(reply)
 
 
-@pytest.mark.parametrize("shown", [b"dXNlcjpoaWRkZW4=", b"user:hidden", b"Basic dXNlcjpoaWRkZW4="])
+@pytest.mark.parametrize("shown", [b"dXNlcjpoaWRkZW4=", b"user:hidden", b"Basic dXNlcjpoaWRkZW4=", b"hidden"])
 def test_a_proxy_that_repeats_the_credentials_is_not_repeated(shown: bytes) -> None:
     body = b"You said: " + shown
     message = refused(b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-    assert "You said: [secure]" in message
+    assert "You said: " in message
+    assert "[secure]" in message
     assert "dXNlcjpoaWRkZW4" not in message
+
+
+def test_a_secret_cut_in_two_is_not_repeated_either() -> None:
+    body = b"<!--" + b"x" * 998 + b"-->begin dXNlcjpoaWRkZW4="
+    message = refused(b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    assert "dXN" not in message
+
+
+def test_headers_for_the_proxy_are_not_repeated_and_harmless_words_are() -> None:
+    proxy = Proxy("http://p.example", headers={"X-Key": "hidden-key", "X-Team": "green", "X-None": ""})
+    body = b"hidden-key green"
+    message = refused(b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body, proxy=proxy)
+    assert "([secure] green)" in message
 
 
 @pytest.mark.parametrize(
