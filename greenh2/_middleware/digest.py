@@ -14,8 +14,14 @@ from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.route import Route
 
-# The best first; hashlib calls the last of SHA-2 by another name.
-_ALGORITHMS: Final = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
+# The best first, as hashlib calls them.  SHA-512 and SHA are in no standard, and in some servers.
+_ALGORITHMS: Final = {
+    "SHA-512-256": "sha512_256",
+    "SHA-512": "sha512",
+    "SHA-256": "sha256",
+    "SHA": "sha1",
+    "MD5": "md5",
+}
 # A parameter, or the name of a scheme in front of one (RFC 9110 section 11.6.1).
 _TOKEN: Final = re.compile(
     r'\s*,*\s*(?:([^\s,="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([^\s,="]+)(?=\s|,|$))'
@@ -46,7 +52,8 @@ class Challenge:
 class DigestAuth(Auth):
     """Answer a server's challenge with a hash of user name, password and request (RFC 7616).
 
-    MD5, SHA-256 and SHA-512-256, each with -sess, and quality of protection "auth", or none as in RFC 2069.
+    MD5, SHA-256 and SHA-512-256, and SHA and SHA-512 as well, each with -sess; quality of protection "auth", or
+    none as in RFC 2069.
     The first request to an origin goes out without an answer; the challenge is kept, one for each origin, so
     that later requests need no second round.  A request whose body can be read only once cannot be sent twice.
 

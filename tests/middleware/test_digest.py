@@ -69,7 +69,14 @@ def test_the_example_of_rfc_7616(
 
 @pytest.mark.parametrize("suffix", ["", "-sess"])
 @pytest.mark.parametrize(
-    ("algorithm", "hashed"), [("MD5", "md5"), ("SHA-256", "sha256"), ("SHA-512-256", "sha512_256")]
+    ("algorithm", "hashed"),
+    [
+        ("MD5", "md5"),
+        ("SHA", "sha1"),
+        ("SHA-256", "sha256"),
+        ("SHA-512", "sha512"),
+        ("SHA-512-256", "sha512_256"),
+    ],
 )
 def test_every_algorithm_is_answered(algorithm: str, hashed: str, suffix: str) -> None:
     answers = Answers(unauthorized(RFC_7616.format(algorithm + suffix)), Response(200))
