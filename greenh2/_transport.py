@@ -12,12 +12,19 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gevent import get_hub
+from gevent import get_hub, sleep
 from gevent.hub import Hub
 
 from greenh2._connection.dial import Dialer, Http2Choice
 from greenh2._connection.exchange import Exchange
-from greenh2._errors import CloseError, InsecureRequestWarning, LocalProtocolError, TransportError
+from greenh2._errors import (
+    CloseError,
+    ConnectError,
+    ConnectTimeout,
+    InsecureRequestWarning,
+    LocalProtocolError,
+    TransportError,
+)
 from greenh2._models.config import Limits
 from greenh2._models.headers import Headers
 from greenh2._models.proxy import Proxy, ProxyTypes, proxy_of
@@ -93,7 +100,8 @@ class HTTPTransport(BaseTransport):
     tells a request's URL its Proxy, or None; the environment is not asked here.  ``uds``: the path of a Unix socket
     which every connection leads to, whatever the URL says; that still decides Host and TLS.  ``local_address``: the IP
     address to connect from; only addresses of its family are tried.  ``socket_options``: tuples for `setsockopt()`,
-    set before connecting.
+    set before connecting.  ``retries``: how often to try again when no connection could be made, at once and then after
+    0.5 s, 1 s, 2 s and so on; what happens on a connection is not repeated by this.
 
     Raises FileNotFoundError for a missing file, ValueError when neither protocol is allowed.  The first request to
     each https origin whose certificate is not verified is met by an InsecureRequestWarning.
@@ -112,6 +120,7 @@ class HTTPTransport(BaseTransport):
         uds: str | os.PathLike[str] | None = None,
         local_address: str | None = None,
         socket_options: Iterable[SocketOption] | None = None,
+        retries: int = 0,
     ) -> None:
         if not http1 and not http2:
             raise ValueError("http1=False and http2=False leave no protocol to speak: allow one of them")
@@ -131,6 +140,7 @@ class HTTPTransport(BaseTransport):
         self._dialer = Dialer(settings, http1=http1, http2=http2, sockets=sockets)
         self._proxy_of = None if proxy is None else proxy_choice(proxy)
         self._limits = limits
+        self._retries = _checked_retries(retries)
         self._pools: dict[Hub, Pool] = {}
         self._pid = os.getpid()
         self._closed = False
@@ -174,12 +184,12 @@ class HTTPTransport(BaseTransport):
     ) -> Response:
         started = holder.since
         pool = self._pool()
-        exchange = pool.acquire(route, deadline, holder, trace)
+        exchange = self._acquire(pool, route, deadline, holder, trace)
         while (
             not exchange.connection.admits()
         ):  # it ended, or allows fewer streams, since the place was given
             exchange.close()
-            exchange = pool.acquire(route, deadline, holder, trace)
+            exchange = self._acquire(pool, route, deadline, holder, trace)
         try:
             acquired = monotonic()
             if trace is not None:
@@ -197,6 +207,20 @@ class HTTPTransport(BaseTransport):
         except BaseException:
             exchange.close()
             raise
+
+    def _acquire(
+        self, pool: Pool, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None
+    ) -> Exchange:
+        for attempt in range(self._retries):
+            try:
+                return pool.acquire(route, deadline, holder, trace)
+            except (ConnectError, ConnectTimeout):
+                pause = 2.0 ** (attempt - 2) if attempt else 0.0  # at once, then after 0.5 s, 1 s, 2 s ...
+                left = deadline.remaining()
+                if left is not None and left <= pause:
+                    raise
+                sleep(pause)
+        return pool.acquire(route, deadline, holder, trace)
 
     # -- one pool for each hub ---------------------------------------------------------------------------------
 
@@ -314,6 +338,12 @@ class ExchangeBody(SyncByteStream):
             stacklevel=2,
             source=self,
         )
+
+
+def _checked_retries(retries: object) -> int:
+    if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
+        raise ValueError(f"retries is 0 or more, and not {retries!r}")
+    return retries
 
 
 def _warn(origin: str) -> None:

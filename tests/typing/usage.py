@@ -110,7 +110,7 @@ def settings() -> None:
     )
     greenh2.Client(uds="/run/socket", socket_options=[(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)])
     greenh2.Client(uds=Path("/run/socket"), socket_options=((1, 2, b"3"), (1, 2, None, 4)))
-    greenh2.Client(transport=greenh2.HTTPTransport(local_address="127.0.0.2", uds=None))
+    greenh2.Client(transport=greenh2.HTTPTransport(local_address="127.0.0.2", uds=None, retries=2))
     greenh2.Client(auth=greenh2.NetRCAuth(Path("netrc")))
     greenh2.Client(auth=greenh2.DigestAuth("user", b"password"))
     greenh2.Client(auth=sign, verify=Path("authorities.pem"), timeout=(1.0, 2.0, None, 4.0))
