@@ -140,6 +140,19 @@ def test_it_does_not_matter_where_a_body_is_cut(coding: str, data: st.DataObject
     assert decode(for_coding(coding), *[body[start:end] for start, end in pairwise(edges)]) == TEXT + noise
 
 
+@pytest.mark.parametrize("coding", PACK)
+@given(data=st.data())
+def test_whatever_comes_is_decoded_or_a_decoding_error(coding: str, data: st.DataObject) -> None:
+    body = bytearray(PACK[coding](TEXT))
+    for place in data.draw(st.lists(st.integers(0, len(body) - 1), min_size=1, max_size=4)):
+        body[place] = data.draw(st.integers(0, 255))
+    for packed in (bytes(body), data.draw(st.binary(max_size=64))):
+        try:
+            decode(for_coding(coding), packed[:9], packed[9:])
+        except greenh2.DecodingError as error:
+            assert coding in str(error)
+
+
 def test_pieces_of_br_are_bounded(package: Any) -> None:
     size = 2**21 + 1
     pieces = list(BrotliDecoder().decode(br(bytes(size))))
