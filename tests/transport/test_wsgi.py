@@ -299,3 +299,7 @@ def test_redirects_and_cookies_go_on_as_with_a_server() -> None:
     with greenh2.Client(transport=transport, base_url="http://a.example") as client:
         response = client.get("/", follow_redirects=True)
     assert (response.text, [earlier.status_code for earlier in response.history]) == ("a=1", [302])
+
+
+def test_a_transport_says_which_application_it_calls() -> None:
+    assert repr(greenh2.WSGITransport(silent)).startswith("<WSGITransport <function silent at ")
