@@ -1,0 +1,110 @@
+"""From a PreparedRequest to a Request of greenh2: the same method, URL, headers and body, nothing decided anew."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any
+
+from requests.models import PreparedRequest
+from urllib3.util import SKIP_HEADER, Timeout
+
+import greenh2._models.timeouts as ours
+from greenh2._models.body import Body, BytesBody, FileBody, IterableBody
+from greenh2._models.request import Request
+
+
+def request_of(prepared: PreparedRequest, timeout: ours.Timeout) -> Request:
+    """Return what is to be sent.  Raises InvalidURL, LocalProtocolError, TypeError, UnicodeEncodeError."""
+    fields = [
+        (_latin(name), _latin(value)) for name, value in prepared.headers.items() if not _skipped(value)
+    ]
+    return Request(
+        prepared.method or "GET",
+        prepared.url or "",
+        headers=fields,
+        content=_body(prepared.body),
+        extensions={"timeout": timeout},
+    )
+
+
+def timeout_of(timeout: Any) -> ours.Timeout:
+    """Return the bounds that requests means: a number, (connect, read), a Timeout of urllib3, or None.
+
+    `connect` bounds the wait for a place in the pool as well, and `read` the wait for the server to take any of the
+    body.  A `total` of urllib3 bounds both, each by itself, and not the whole.  Raises ValueError as urllib3 does.
+    """
+    if isinstance(timeout, tuple):
+        if len(timeout) != 2:
+            raise ValueError(f"timeout={timeout!r}: it is a number of seconds, or a pair (connect, read)")
+        timeout = Timeout(connect=timeout[0], read=timeout[1])
+    elif not isinstance(timeout, Timeout):
+        timeout = Timeout(connect=timeout, read=timeout)
+    started = timeout.clone()
+    started.start_connect()
+    connect = Timeout.resolve_default_timeout(started.connect_timeout)
+    read = Timeout.resolve_default_timeout(started.read_timeout)
+    return ours.Timeout(connect=connect, read=read, write=read, pool=connect)
+
+
+class _Encoded:
+    """The pieces of an iterable, text as UTF-8."""
+
+    def __init__(self, pieces: Iterable[bytes | str]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            yield piece.encode("utf-8") if isinstance(piece, str) else piece
+
+
+class _TextFile:
+    """Reads a text file as UTF-8, from where it stands."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        text: str = self._file.read(size)
+        return text.encode("utf-8")
+
+
+def _body(body: Any) -> Body | None:
+    # A PreparedRequest has any of what its user gave, str included.
+    match body:
+        case None:
+            return None
+        case str():
+            return BytesBody(body.encode("utf-8"))
+        case bytes() | bytearray() | memoryview():
+            return BytesBody(bytes(body))
+        case io.TextIOBase():
+            return FileBody(_TextFile(body))
+        case _ if hasattr(body, "read"):
+            return FileBody(body)
+        case Iterator():
+            return IterableBody(_once(body))
+        case Iterable():
+            return IterableBody(_Encoded(body))
+        case _:
+            raise TypeError(
+                f"the body of a request is bytes, str, a file or an iterable, not {type(body).__name__}"
+            )
+
+
+def _once(pieces: Iterator[bytes | str]) -> Iterator[bytes]:
+    """Return a generator that ends the user's, if it is one, when it is closed itself."""
+    try:
+        yield from _Encoded(pieces)
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()
+
+
+def _latin(text: str | bytes) -> bytes:
+    return text.encode("latin-1") if isinstance(text, str) else text
+
+
+def _skipped(value: str | bytes) -> bool:
+    """Tell whether a field is only there to keep urllib3 from adding its own, which is never added here."""
+    return value == SKIP_HEADER
