@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from ssl import SSLContext
+from ssl import SSLContext, SSLObject
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -318,6 +318,11 @@ class ExchangeBody(SyncByteStream):
     def trailers(self) -> Fields:
         """The trailer fields, known once the body has been read to its end."""
         return self._exchange.trailers
+
+    @property
+    def tls(self) -> SSLObject | None:
+        """The TLS session of the connection, to be looked at and no more; None without TLS."""
+        return self._exchange.connection.channel.tls
 
     def close(self) -> None:
         """Give the connection's place back; what was not read is dropped.  Never waits."""

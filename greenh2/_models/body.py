@@ -267,7 +267,8 @@ def _measure(file: BinaryFile) -> tuple[int, int | None]:
         raise TypeError('The file to be sent is opened as text: open it with mode "rb".')
     try:
         start: int = file.tell()  # type: ignore[attr-defined]  # files without it are caught below
-        end: int = file.seek(0, io.SEEK_END)  # type: ignore[attr-defined]
+        file.seek(0, io.SEEK_END)  # type: ignore[attr-defined]
+        end: int = file.tell()  # type: ignore[attr-defined]  # not every seek() returns it
         file.seek(start)  # type: ignore[attr-defined]
     except (AttributeError, OSError):
         return 0, None

@@ -324,3 +324,15 @@ def test_a_response_describes_what_it_is_made_from(parts: Any, content_type: str
 
 def test_a_response_made_from_content_has_no_type() -> None:
     assert encode_response(b"a", None, None, None)[0] == [("Content-Length", "1")]
+
+
+def test_a_file_whose_seek_returns_nothing_is_measured_all_the_same() -> None:
+    class Terse:
+        def __init__(self, data: bytes) -> None:
+            self._file = io.BytesIO(data)
+            self.read, self.tell = self._file.read, self._file.tell
+
+        def seek(self, offset: int, whence: int = 0, /) -> None:
+            self._file.seek(offset, whence)
+
+    assert FileBody(Terse(b"abc")).length == 3

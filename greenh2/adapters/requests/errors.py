@@ -53,7 +53,7 @@ def _in_urllib3(error: ours.TransportError, place: Any, url: str) -> beneath.HTT
         case ours.ConnectError():
             return _unconnected(error, place)
         case ours.ReadTimeout() | ours.TotalTimeout():
-            return beneath.ReadTimeoutError(place, url, str(error))
+            return beneath.ReadTimeoutError(place, url, f"Read timed out. ({error})")
         case ours.ProxyError():
             return beneath.ProxyError(str(error), error)
         case ours.LocalProtocolError():
@@ -76,7 +76,7 @@ def _unconnected(error: ours.ConnectError, place: Any) -> beneath.HTTPError:
 def of_a_body(error: ours.HTTPError, place: Any, url: str) -> beneath.HTTPError:
     """Return the error that urllib3 would have raised while a body is read; to be raised from ours."""
     if isinstance(error, (ours.ReadTimeout, ours.TotalTimeout)):
-        return beneath.ReadTimeoutError(place, url, str(error))
+        return beneath.ReadTimeoutError(place, url, f"Read timed out. ({error})")
     if isinstance(error.__cause__, ssl.SSLError):
         return beneath.SSLError(str(error))
     return beneath.ProtocolError(f"Connection broken: {error!r}", error)
