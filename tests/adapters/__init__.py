@@ -1,0 +1,1 @@
+"""Other clients over greenh2."""

@@ -1,0 +1,384 @@
+"""What goes wrong over a GreenAdapter is told in requests' words, with what greenh2 said as the cause."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+import requests
+import urllib3
+from requests import exceptions as told
+from urllib3.util import Retry, Timeout
+
+import greenh2
+from greenh2.adapters.requests import WriteTimeout
+from tests.adapters.making import MakeSession
+from tests.support.certificates import Certificates
+from tests.support.clients import BOTH
+from tests.support.origins import OriginFactory
+
+Errors = type[requests.RequestException]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("path", "error", "cause"),
+    [
+        ("close", told.ConnectionError, greenh2.ServerDisconnected),
+        ("close-body", told.ChunkedEncodingError, greenh2.ServerDisconnected),
+    ],
+)
+def test_an_answer_that_is_broken_off(
+    origin: OriginFactory,
+    session: requests.Session,
+    alpn: tuple[str, ...],
+    path: str,
+    error: Errors,
+    cause: type[greenh2.HTTPError],
+) -> None:
+    with pytest.raises(error) as caught:
+        session.post(f"{origin(alpn=alpn).url}/{path}", data=b"")
+    said = caught.value
+    beneath = said.args[0]
+    assert type(beneath) is urllib3.exceptions.ProtocolError
+    assert isinstance(beneath.__cause__, cause)
+    if path == "close":
+        assert said.__cause__ is beneath.__cause__
+        assert said.request is not None
+        assert said.request.method == "POST"
+
+
+def test_a_stream_that_is_reset(origin: OriginFactory, session: requests.Session) -> None:
+    server = origin()
+    with pytest.raises(told.ConnectionError) as caught:
+        session.get(f"{server.url}/reset/2")
+    assert isinstance(caught.value.__cause__, greenh2.RemoteProtocolError)
+    with pytest.raises(told.ChunkedEncodingError):
+        session.get(f"{server.url}/reset-body/2")
+    assert session.get(server.url).ok
+    assert len(server.stats().connections) == 1
+
+
+def test_nobody_listens(origin: OriginFactory, session: requests.Session) -> None:
+    server = origin()
+    server.stop()
+    with pytest.raises(told.ConnectionError, match="Connection refused") as caught:
+        session.get(server.at("127.0.0.1"))
+    assert type(caught.value) is told.ConnectionError
+    assert isinstance(caught.value.__cause__, greenh2.ConnectError)
+    assert isinstance(caught.value.args[0], urllib3.exceptions.MaxRetryError)
+    assert isinstance(caught.value.args[0].reason, urllib3.exceptions.NewConnectionError)
+
+
+def test_nobody_knows_the_certificate(origin: OriginFactory, session: requests.Session) -> None:
+    with pytest.raises(told.SSLError) as caught:
+        session.get(origin().url, verify=True)
+    assert isinstance(caught.value.__cause__, greenh2.ConnectError)
+
+
+def test_a_name_that_is_not_that_of_the_certificate(
+    origin: OriginFactory, session: requests.Session, certificates: Certificates
+) -> None:
+    with pytest.raises(told.SSLError, match="localhost"):
+        session.get(origin(certificate=certificates.issue("other.example")).url)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [({"verify": "/no/such"}, "CA certificate bundle"), ({"cert": "/no/such"}, "certificate file")],
+)
+def test_files_that_do_not_exist(
+    origin: OriginFactory, session: requests.Session, options: dict[str, Any], error: str
+) -> None:
+    server = origin()
+    with pytest.raises(OSError, match=f"{error}, invalid path: /no/such"):
+        session.get(server.url, **options)
+    assert server.stats().connections == ()
+
+
+@pytest.mark.parametrize("pair", [False, True], ids=["one-file", "pair"])
+def test_a_client_shows_its_certificate(
+    origin: OriginFactory, session: requests.Session, certificates: Certificates, pair: bool
+) -> None:
+    path = certificates.issue("someone@example.org")
+    server = origin(client_ca=certificates.ca_file)
+    assert session.get(server.url, cert=(path, path) if pair else path).ok
+    assert server.stats().connections[0].client_certificate == "someone@example.org"
+
+
+def test_nothing_is_verified_when_that_is_asked_for(origin: OriginFactory, session: requests.Session) -> None:
+    with pytest.warns(greenh2.InsecureRequestWarning):
+        assert session.get(origin().url, verify=False).ok
+
+
+@pytest.mark.parametrize("timeout", [0.3, (0.3, 5), Timeout(connect=0.3, read=5), Timeout(total=0.3)])
+def test_a_handshake_that_takes_too_long(
+    origin: OriginFactory, session: requests.Session, timeout: Any
+) -> None:
+    with pytest.raises(told.ConnectTimeout) as caught:
+        session.get(origin(handshake_delay=60).url, timeout=timeout)
+    assert isinstance(caught.value.__cause__, greenh2.ConnectTimeout)
+
+
+@BOTH
+@pytest.mark.parametrize("timeout", [0.3, (5, 0.3), Timeout(connect=5, read=0.3), Timeout(total=0.3)])
+def test_an_answer_that_takes_too_long(
+    origin: OriginFactory, session: requests.Session, alpn: tuple[str, ...], timeout: Any
+) -> None:
+    with pytest.raises(told.ReadTimeout, match="Read timed out") as caught:
+        session.get(f"{origin(alpn=alpn).url}/stall", timeout=timeout)
+    assert isinstance(caught.value.__cause__, greenh2.ReadTimeout)
+
+
+def test_a_body_that_takes_too_long(origin: OriginFactory, session: requests.Session) -> None:
+    server = origin()
+    with pytest.raises(told.ConnectionError) as caught:
+        session.get(f"{server.url}/stall-body", timeout=0.3)
+    assert isinstance(caught.value.args[0], urllib3.exceptions.ReadTimeoutError)
+    assert isinstance(caught.value.args[0].__cause__, greenh2.ReadTimeout)
+    server.wait_until(lambda stats: stats.resets == [8])
+
+
+def test_a_server_that_takes_too_little(origin: OriginFactory, session: requests.Session) -> None:
+    with pytest.raises(WriteTimeout) as caught:
+        session.post(f"{origin().url}/hold", data=bytes(1_000_000), timeout=(5, 0.3))
+    assert isinstance(caught.value, (told.ConnectionError, told.Timeout))
+    assert isinstance(caught.value.__cause__, greenh2.WriteTimeout)
+
+
+def test_a_pool_that_is_full_for_too_long(origin: OriginFactory, make_session: MakeSession) -> None:
+    server = origin(alpn=("http/1.1",))
+    session = make_session(limits=greenh2.Limits(max_connections=1))
+    with session.get(f"{server.url}/stall-body", stream=True):
+        with pytest.raises(told.ConnectTimeout) as caught:
+            session.get(server.url, timeout=(0.3, None))
+    assert isinstance(caught.value.__cause__, greenh2.PoolTimeout)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, "3", (1, 2, 3), True])
+def test_timeouts_that_mean_nothing(session: requests.Session, timeout: Any) -> None:
+    with pytest.raises(ValueError, match="imeout"):
+        session.get("https://localhost/", timeout=timeout)
+
+
+def test_a_coding_that_is_broken(make_session: MakeSession) -> None:
+    def answer(request: greenh2.Request) -> greenh2.Response:
+        return greenh2.Response(200, headers={"Content-Encoding": "gzip"}, stream=iter_closing([b"no gzip"]))
+
+    session = make_session(pool=greenh2.MockTransport(answer))
+    with pytest.raises(told.ContentDecodingError):
+        session.get("https://a.example/")
+
+
+class iter_closing:  # noqa: N801
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"url": "ftp://localhost/"}, told.InvalidSchema),
+        ({"url": "https://[::x]/"}, told.InvalidURL),
+        ({"headers": {"a b": "c"}}, told.InvalidHeader),
+        ({"headers": {"Content-Length": "9"}, "body": b"abc"}, told.InvalidHeader),
+    ],
+    ids=["scheme", "host", "field", "length"],
+)
+def test_what_cannot_be_sent(session: requests.Session, change: dict[str, Any], error: Errors) -> None:
+    prepared = requests.Request("POST", "https://localhost/").prepare()
+    for name, value in change.items():
+        setattr(prepared, name, value)
+    with pytest.raises(error) as caught:
+        session.adapters["https://"].send(prepared)
+    if error is not told.InvalidSchema:
+        assert isinstance(caught.value.__cause__, (greenh2.InvalidURL, greenh2.LocalProtocolError))
+
+
+@pytest.mark.parametrize("proxy", ["http://user:secret@proxy.example:3128", "proxy.example:3128"])
+def test_a_proxy_is_refused_without_telling_its_password(session: requests.Session, proxy: str) -> None:
+    with pytest.raises(told.ProxyError, match=r"proxy.example:3128 cannot be used") as caught:
+        session.get("https://localhost/", proxies={"https": proxy})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_without_a_host_is_refused(session: requests.Session) -> None:
+    with pytest.raises(told.InvalidProxyURL):
+        session.get("https://localhost/", proxies={"https": "http://:8080"})
+
+
+class Scripted:
+    """Answers with what it is told, one after the other, and keeps what was asked."""
+
+    def __init__(self, *script: Exception | tuple[int, dict[str, str]]) -> None:
+        self._script = itertools.chain(script, itertools.repeat((200, {})))
+        self.asked: list[bytes] = []
+
+    def __call__(self, request: greenh2.Request) -> greenh2.Response:
+        self.asked.append(b"".join(request.body))
+        step = next(self._script)
+        if isinstance(step, Exception):
+            raise step
+        status, headers = step
+        return greenh2.Response(status, headers=headers, content=b"body")
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    slept: list[float] = []
+    monkeypatch.setattr(gevent, "sleep", slept.append)
+    return slept
+
+
+@pytest.mark.parametrize(
+    ("max_retries", "error", "attempts"),
+    [
+        (0, greenh2.ConnectError("refused"), 1),
+        (2, greenh2.ConnectError("refused"), 3),
+        (2, greenh2.ConnectTimeout("slow"), 3),
+        (2, greenh2.PoolTimeout("full"), 3),
+        (2, greenh2.ProxyError("no"), 3),
+        (Retry(connect=1), greenh2.ConnectError("refused"), 2),
+        (Retry(total=5, connect=False), greenh2.ConnectError("refused"), 1),
+        (Retry(False), greenh2.ConnectError("refused"), 1),
+        (Retry(read=2), greenh2.ReadTimeout("silent"), 3),
+        (Retry(read=2), greenh2.ServerDisconnected("gone"), 3),
+        (Retry(total=5, read=False), greenh2.ReadTimeout("silent"), 1),
+    ],
+)
+def test_errors_are_retried_as_requests_retries_them(
+    make_session: MakeSession, max_retries: int | Retry, error: Exception, attempts: int
+) -> None:
+    server = Scripted(*[error] * 9)
+    session = make_session(pool=greenh2.MockTransport(server), max_retries=max_retries)
+    with pytest.raises(told.RequestException) as caught:
+        session.get("https://a.example/")
+    assert len(server.asked) == attempts
+    assert caught.value.__cause__ is error
+    server = Scripted(*[error] * (attempts - 1))
+    session = make_session(pool=greenh2.MockTransport(server), max_retries=max_retries)
+    assert session.get("https://a.example/").ok
+    assert len(server.asked) == attempts
+
+
+def test_a_method_that_is_not_idempotent_is_not_repeated_after_it_was_sent(make_session: MakeSession) -> None:
+    server = Scripted(greenh2.ReadTimeout("silent"))
+    session = make_session(pool=greenh2.MockTransport(server), max_retries=Retry(3))
+    with pytest.raises(told.ReadTimeout):
+        session.post("https://a.example/", data=b"once")
+    assert server.asked == [b"once"]
+
+
+def test_a_body_that_can_be_read_once_is_sent_once(make_session: MakeSession) -> None:
+    server = Scripted(greenh2.ConnectError("refused"))
+    session = make_session(pool=greenh2.MockTransport(server), max_retries=3)
+    with pytest.raises(told.ConnectionError, match="refused"):
+        session.put("https://a.example/", data=iter([b"once"]))
+    server = Scripted((503, {"Retry-After": "1"}))
+    session = make_session(pool=greenh2.MockTransport(server), max_retries=3)
+    assert session.put("https://a.example/", data=iter([b"once"])).status_code == 503
+    assert server.asked == [b"once"]
+
+
+def test_a_status_is_retried_and_the_pauses_let_others_run(
+    make_session: MakeSession, pauses: list[float]
+) -> None:
+    server = Scripted(*[(503, {})] * 3)
+    retry = Retry(5, status_forcelist=[503], backoff_factor=0.1)
+    session = make_session(pool=greenh2.MockTransport(server), max_retries=retry)
+    response = session.get("https://a.example/")
+    assert (response.status_code, response.content) == (200, b"body")
+    assert pauses == [0.2, 0.4]  # urllib3 makes none before the second attempt
+    assert len(response.raw.retries.history) == 3
+
+
+@pytest.mark.parametrize(("respected", "expected"), [(True, [7, 7]), (False, [])])
+def test_retry_after_is_obeyed_if_it_is_respected(
+    make_session: MakeSession, pauses: list[float], respected: bool, expected: list[float]
+) -> None:
+    server = Scripted(*[(429, {"Retry-After": "7"})] * 2)
+    retry = Retry(3, status_forcelist=[429], respect_retry_after_header=respected)
+    session = make_session(pool=greenh2.MockTransport(server), max_retries=retry)
+    assert session.get("https://a.example/").ok
+    assert pauses == expected
+
+
+def test_a_status_that_stays_is_an_error_or_the_answer(make_session: MakeSession) -> None:
+    for raises in (True, False):
+        server = Scripted(*[(503, {})] * 9)
+        retry = Retry(2, status_forcelist=[503], raise_on_status=raises)
+        session = make_session(pool=greenh2.MockTransport(server), max_retries=retry)
+        if raises:
+            with pytest.raises(told.RetryError, match="too many 503"):
+                session.get("https://a.example/")
+        else:
+            response = session.get("https://a.example/")
+            assert (response.status_code, response.content) == (503, b"body")
+        assert len(server.asked) == 3
+
+
+@BOTH
+def test_what_is_retried_leaves_its_connection_to_the_next(
+    origin: OriginFactory, make_session: MakeSession, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    session = make_session(max_retries=Retry(3, status_forcelist=[503]))
+    with pytest.raises(told.RetryError):
+        session.get(f"{server.url}/status/503")
+    stats = server.stats()
+    assert (len(stats.requests), len(stats.connections), stats.resets) == (4, 1, [])
+
+
+@BOTH
+@pytest.mark.parametrize("path", ["stall", "stall-body", "drip/1000000/0.01"])
+def test_a_request_that_is_killed_leaves_nothing(
+    origin: OriginFactory, make_session: MakeSession, alpn: tuple[str, ...], path: str
+) -> None:
+    server = origin(alpn=alpn)
+    session = make_session(limits=greenh2.Limits(max_connections=1))
+    for end in ("kill", "timeout"):
+        before = len(server.stats().requests)
+        limit = gevent.Timeout(0.5 if end == "timeout" else None)
+        job = gevent.spawn(limited, limit, session, f"{server.url}/{path}")
+        server.wait_until(lambda stats, before=before: len(stats.requests) > before)  # type: ignore[misc]
+        if end == "kill":
+            job.kill()
+        else:
+            with pytest.raises(gevent.Timeout) as caught:
+                job.get()
+            assert caught.value is limit
+        assert session.get(server.url, timeout=5).text == "hello\n"
+    assert "0 streams, 0 waiting" in repr(session.adapters["https://"])
+
+
+def limited(limit: gevent.Timeout, session: requests.Session, url: str) -> None:
+    with limit:
+        session.get(url)
+
+
+def test_a_kill_in_the_pause_before_a_repeat_passes(make_session: MakeSession) -> None:
+    server = Scripted((503, {"Retry-After": "3600"}))
+    session = make_session(pool=greenh2.MockTransport(server), max_retries=3)
+    job = gevent.spawn(session.get, "https://a.example/")
+    gevent.idle()
+    assert len(server.asked) == 1
+    job.kill()
+    assert isinstance(job.value, gevent.GreenletExit)
+
+
+def test_a_response_that_is_dropped_gives_its_place_back(
+    origin: OriginFactory, make_session: MakeSession
+) -> None:
+    server = origin(alpn=("http/1.1",))
+    session = make_session(limits=greenh2.Limits(max_connections=1))
+    response = session.get(f"{server.url}/stall-body", stream=True)
+    with pytest.warns(ResourceWarning, match="stall-body was dropped"):
+        del response
+    assert session.get(server.url, timeout=5).ok
