@@ -39,6 +39,10 @@ class Certificates:
         self._authority.configure_trust(context)
         return context
 
+    def write(self, path: str) -> None:
+        """Write what is to be trusted to a file, for clients that want one."""
+        self._authority.cert_pem.write_to_path(path)
+
     def for_server(self) -> ssl.SSLContext:
         """Return a context that shows the certificate and agrees to HTTP/2, and to nothing else."""
         context: ssl.SSLContext = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
