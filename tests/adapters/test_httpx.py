@@ -216,7 +216,7 @@ def test_a_pool_that_is_full_for_too_long(origin: OriginFactory, make: Make, fam
     client = make(limits=family.Limits(max_connections=1), timeout=family.Timeout(5, pool=0.3))
     with client.stream("GET", f"{server.url}/stall-body"):
         with pytest.raises(family.PoolTimeout):
-            client.get(server.url)
+            gevent.spawn(client.get, server.url).get()
     assert client.get(server.url).text == "hello\n"
 
 
@@ -271,7 +271,8 @@ def test_a_transport_that_is_dropped_closes_what_is_idle(
     )
     transport.handle_request(family.Request("GET", server.url)).read()
     del transport
-    server.wait_until(lambda stats: not stats.open)
+    stats = server.wait_until(lambda stats: not stats.open)
+    assert stats.connections[0].goaway == 0
 
 
 @BOTH
@@ -286,3 +287,9 @@ def test_a_request_that_is_killed_leaves_nothing(
     job.kill()
     assert client.get(server.url).text == "hello\n"
     assert "0 streams, 0 waiting" in repr(client._transport)
+
+
+def test_what_was_refused_unprocessed_is_sent_again(origin: OriginFactory, make: Make) -> None:
+    server = origin(refuse_streams=1)
+    assert make().post(f"{server.url}/echo", content=b"abc").content == b"abc"
+    assert [request.outcome for request in server.stats().requests] == ["refused", "answered"]

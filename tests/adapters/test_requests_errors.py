@@ -12,7 +12,7 @@ from requests import exceptions as told
 from urllib3.util import Retry, Timeout
 
 import greenh2
-from greenh2.adapters.requests import WriteTimeout
+from greenh2.adapters.requests import GreenAdapter, RawResponse, WriteTimeout
 from tests.adapters.making import MakeSession
 from tests.support.certificates import Certificates
 from tests.support.clients import BOTH
@@ -140,6 +140,13 @@ def test_a_body_that_takes_too_long(origin: OriginFactory, session: requests.Ses
     server.wait_until(lambda stats: stats.resets == [8])
 
 
+def test_a_body_that_is_broken_off_is_closed(origin: OriginFactory, session: requests.Session) -> None:
+    response = session.get(f"{origin().url}/close-body", stream=True)
+    with pytest.raises(urllib3.exceptions.ProtocolError):
+        response.raw.read()
+    assert (response.raw.closed, response.raw.isclosed(), response.raw.read()) == (True, True, b"")
+
+
 def test_a_server_that_takes_too_little(origin: OriginFactory, session: requests.Session) -> None:
     with pytest.raises(WriteTimeout) as caught:
         session.post(f"{origin().url}/hold", data=bytes(1_000_000), timeout=(5, 0.3))
@@ -152,7 +159,7 @@ def test_a_pool_that_is_full_for_too_long(origin: OriginFactory, make_session: M
     session = make_session(limits=greenh2.Limits(max_connections=1))
     with session.get(f"{server.url}/stall-body", stream=True):
         with pytest.raises(told.ConnectTimeout) as caught:
-            session.get(server.url, timeout=(0.3, None))
+            gevent.spawn(session.get, server.url, timeout=(0.3, None)).get()
     assert isinstance(caught.value.__cause__, greenh2.PoolTimeout)
 
 
@@ -382,3 +389,22 @@ def test_a_response_that_is_dropped_gives_its_place_back(
     with pytest.warns(ResourceWarning, match="stall-body was dropped"):
         del response
     assert session.get(server.url, timeout=5).ok
+
+
+def test_a_response_that_cannot_be_made_gives_its_place_back(
+    origin: OriginFactory, certificates: Certificates
+) -> None:
+    class Failing(GreenAdapter):
+        def build_response(self, request: requests.PreparedRequest, raw: RawResponse) -> requests.Response:
+            if raw.headers["content-type"] == "text/plain" and raw.length_remaining == 1000:
+                raise LookupError("not made")
+            return super().build_response(request, raw)
+
+    server = origin(alpn=("http/1.1",))
+    with requests.Session() as session:
+        session.verify = certificates.ca_file
+        session.mount("https://", Failing(limits=greenh2.Limits(max_connections=1)))
+        with pytest.raises(LookupError) as caught:  # whose traceback holds the response
+            session.get(f"{server.url}/stall-body")
+        assert session.get(server.url, timeout=5).ok
+        assert caught.value.args == ("not made",)

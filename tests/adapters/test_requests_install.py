@@ -131,8 +131,10 @@ def test_a_session_made_meanwhile_goes_on(origin: OriginFactory, certificates: C
     server = origin()
     with install():
         session = requests.Session()
-    session.trust_env = False
-    session.verify = certificates.ca_file
+        session.trust_env = False
+        session.verify = certificates.ca_file
+        session.get(server.url)
+    server.wait_until(lambda stats: not stats.open)
     assert session.get(server.url).raw.version == 20
     session.adapters.clear()
     server.wait_until(lambda stats: not stats.open)  # as it was the last that knew the pool

@@ -55,10 +55,10 @@ class GreenAdapter(BaseAdapter):
     ) -> None:
         super().__init__()
         self.max_retries = retry_of(max_retries)
-        self._owns = pool is None
+        self._own: OwnPools | None = None
         self._pools: Pools
         if pool is None:
-            self._pools = OwnPools(limits=limits, http1=http1, http2=http2)
+            self._pools = self._own = OwnPools(limits=limits, http1=http1, http2=http2)
         else:
             self._pools = SharedPool(transport_of(pool))
 
@@ -68,7 +68,7 @@ class GreenAdapter(BaseAdapter):
         self = cls.__new__(cls)
         BaseAdapter.__init__(self)
         self.max_retries = retry_of(max_retries)
-        self._owns = False
+        self._own = None
         self._pools = pools
         return self
 
@@ -123,8 +123,8 @@ class GreenAdapter(BaseAdapter):
 
     def close(self) -> None:
         """Close the connections that are this adapter's own; it may be used again.  Never waits."""
-        if self._owns:
-            self._pools.close()
+        if self._own is not None:
+            self._own.close()
 
     def __getstate__(self) -> dict[str, Any]:
         if not isinstance(self._pools, OwnPools):

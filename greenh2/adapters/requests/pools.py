@@ -96,9 +96,6 @@ class SharedPool:
         wanted = settings.verify if verify is True else verify
         return (wanted == settings.verify) and (not cert or _cert_files(cert) == settings.cert)
 
-    def close(self) -> None:
-        """Do nothing: the pool belongs to the client."""
-
     def __repr__(self) -> str:
         return f"shared {self._line.transport!r}"
 
