@@ -135,7 +135,7 @@ class BodyFile:
         try:
             piece = next(filter(None, self._pieces), b"")
         except OurError as exc:
-            self.close()
+            # The RawResponse closes this then.
             raise of_a_body(exc, self._place, self._url) from exc
         if not piece:
             self.close()
