@@ -124,13 +124,26 @@ def test_every_kind_of_body_arrives(
     assert seen.get("content-type") == sent.headers.get("content-type")
 
 
-def test_a_body_that_only_an_async_client_can_send_is_refused(make: Make) -> None:
+def test_a_body_that_only_an_async_client_can_send_is_refused(family: Family) -> None:
     class Asynchronous:
         async def __aiter__(self) -> Any:
             yield b""
 
-    with pytest.raises(RuntimeError, match="sync"):
-        make().post("https://localhost/", content=Asynchronous())
+    with transport_class(family)() as transport:
+        with pytest.raises(RuntimeError, match="only an AsyncClient can send"):
+            transport.handle_request(family.Request("POST", "https://localhost/", content=Asynchronous()))
+
+
+def test_a_url_that_only_httpx_understands_is_an_invalid_one(family: Family) -> None:
+    pool = greenh2.MockTransport(refuse)
+    with transport_class(family)(pool=pool) as transport:
+        with pytest.raises(family.InvalidURL, match="not this one") as caught:
+            transport.handle_request(family.Request("GET", "https://a.example/"))
+    assert isinstance(caught.value.__cause__, greenh2.InvalidURL)
+
+
+def refuse(request: greenh2.Request) -> greenh2.Response:
+    raise greenh2.InvalidURL(f"not this one: {request.url}")
 
 
 @BOTH

@@ -5,7 +5,7 @@ import io
 import json
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import gevent
@@ -108,6 +108,11 @@ class Unseekable:
         self.read = self._file.read
 
 
+class Again:
+    def __iter__(self) -> Iterator[bytes]:
+        return pieces()
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("body", "framing"),
@@ -120,8 +125,19 @@ class Unseekable:
         (Unseekable(b"abcd"), ("content-length", "4")),
         (pieces(), ("transfer-encoding", "chunked")),
         (iter(["ab", "cd"]), ("transfer-encoding", "chunked")),
+        (Again(), ("transfer-encoding", "chunked")),
     ],
-    ids=["bytes", "str", "form", "file", "text-file", "unseekable", "generator", "iterator-of-str"],
+    ids=[
+        "bytes",
+        "str",
+        "form",
+        "file",
+        "text-file",
+        "unseekable",
+        "generator",
+        "iterator-of-str",
+        "iterable",
+    ],
 )
 def test_every_kind_of_body_arrives(
     origin: OriginFactory,
@@ -135,7 +151,7 @@ def test_every_kind_of_body_arrives(
     elif isinstance(body, Unseekable):
         body = Unseekable(b"abcd")
     elif isinstance(body, Iterator):
-        body = pieces()
+        body = pieces() if isinstance(body, Generator) else iter(["ab", "cd"])
     server = origin(alpn=alpn)
     response = make_session().post(f"{server.url}/echo", data=body)
     assert response.content == (b"a=b" if isinstance(body, dict) else b"abcd")

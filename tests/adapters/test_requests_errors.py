@@ -1,6 +1,8 @@
 """What goes wrong over a GreenAdapter is told in requests' words, with what greenh2 said as the cause."""
 
 import itertools
+import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -209,6 +211,13 @@ def test_what_cannot_be_sent(session: requests.Session, change: dict[str, Any], 
         assert isinstance(caught.value.__cause__, (greenh2.InvalidURL, greenh2.LocalProtocolError))
 
 
+def test_a_body_of_no_kind_that_can_be_sent(session: requests.Session) -> None:
+    prepared = requests.Request("POST", "https://localhost/").prepare()
+    prepared.body = 7  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="not int"):
+        session.adapters["https://"].send(prepared)
+
+
 @pytest.mark.parametrize("proxy", ["http://user:secret@proxy.example:3128", "proxy.example:3128"])
 def test_a_proxy_is_refused_without_telling_its_password(session: requests.Session, proxy: str) -> None:
     with pytest.raises(told.ProxyError, match=r"proxy.example:3128 cannot be used") as caught:
@@ -216,9 +225,10 @@ def test_a_proxy_is_refused_without_telling_its_password(session: requests.Sessi
     assert "secret" not in str(caught.value)
 
 
-def test_a_proxy_without_a_host_is_refused(session: requests.Session) -> None:
+@pytest.mark.parametrize("proxy", ["http://:8080", "http://[::x]:80"])
+def test_a_proxy_that_is_no_url_is_refused(session: requests.Session, proxy: str) -> None:
     with pytest.raises(told.InvalidProxyURL):
-        session.get("https://localhost/", proxies={"https": "http://:8080"})
+        session.get("https://localhost/", proxies={"https": proxy})
 
 
 class Scripted:
@@ -283,6 +293,14 @@ def test_a_method_that_is_not_idempotent_is_not_repeated_after_it_was_sent(make_
     assert server.asked == [b"once"]
 
 
+def test_what_must_not_be_sent_is_not_tried_again(make_session: MakeSession) -> None:
+    server = Scripted(greenh2.LocalProtocolError("too long"))
+    session = make_session(pool=greenh2.MockTransport(server), max_retries=3)
+    with pytest.raises(told.InvalidHeader, match="^too long"):
+        session.get("https://a.example/")
+    assert len(server.asked) == 1
+
+
 def test_a_body_that_can_be_read_once_is_sent_once(make_session: MakeSession) -> None:
     server = Scripted(greenh2.ConnectError("refused"))
     session = make_session(pool=greenh2.MockTransport(server), max_retries=3)
@@ -329,6 +347,64 @@ def test_a_status_that_stays_is_an_error_or_the_answer(make_session: MakeSession
             response = session.get("https://a.example/")
             assert (response.status_code, response.content) == (503, b"body")
         assert len(server.asked) == 3
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "beneath"),
+    [
+        (
+            caused(greenh2.ConnectError("no such name"), socket.gaierror(-2, "unknown")),
+            told.ConnectionError,
+            urllib3.exceptions.NameResolutionError,
+        ),
+        (
+            caused(greenh2.ConnectError("broken"), caused(greenh2.ReadError("TLS"), ssl.SSLError("bad"))),
+            told.SSLError,
+            urllib3.exceptions.SSLError,
+        ),
+        (greenh2.LocalProtocolError("too long"), told.InvalidHeader, urllib3.exceptions.InvalidHeader),
+        (greenh2.TotalTimeout("too late"), told.ReadTimeout, urllib3.exceptions.ReadTimeoutError),
+        (greenh2.CloseError("closed"), told.ConnectionError, urllib3.exceptions.ProtocolError),
+        (greenh2.ProxyError("refused"), told.ProxyError, urllib3.exceptions.ProxyError),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) or type(value).__name__,
+)
+def test_every_error_has_its_place(
+    make_session: MakeSession, error: Exception, expected: Errors, beneath: type[Exception]
+) -> None:
+    session = make_session(pool=greenh2.MockTransport(Scripted(error)))
+    with pytest.raises(expected) as caught:
+        session.get("https://a.example/")
+    assert type(caught.value) is expected
+    assert caught.value.__cause__ is error
+    said = caught.value.args[0]
+    assert isinstance(said.reason if isinstance(said, urllib3.exceptions.MaxRetryError) else said, beneath)
+
+
+def test_tls_that_breaks_within_a_body(make_session: MakeSession) -> None:
+    class Broken(iter_closing):
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"some"
+            raise caused(greenh2.ReadError("record"), ssl.SSLError("bad record"))
+
+    session = make_session(
+        pool=greenh2.MockTransport(lambda request: greenh2.Response(200, stream=Broken([])))
+    )
+    with pytest.raises(told.SSLError, match="record"):
+        session.get("https://a.example/")
+
+
+def test_a_retry_after_that_means_nothing(make_session: MakeSession) -> None:
+    server = Scripted((503, {"Retry-After": "soon"}))
+    session = make_session(pool=greenh2.MockTransport(server), max_retries=3)
+    with pytest.raises(told.InvalidHeader, match="soon"):
+        session.get("https://a.example/")
+    assert len(server.asked) == 1
 
 
 @BOTH

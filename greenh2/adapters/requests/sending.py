@@ -9,7 +9,7 @@ from requests.models import PreparedRequest
 from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.util import Retry
 
-from greenh2._errors import TransportError
+from greenh2._errors import LocalProtocolError, TransportError
 from greenh2._middleware.derive import derive
 from greenh2._models.request import Request
 from greenh2._models.route import DEFAULT_PORTS
@@ -80,6 +80,8 @@ class Sending:
     def _after_error(self, error: TransportError, retries: Retry) -> Retry:
         """Return the repeats that are left; raise requests' error when there is none for this one."""
         told_so = in_urllib3(error, self._place, self._target)
+        if isinstance(error, LocalProtocolError):
+            raise in_requests(told_so, self._request) from error  # it would be the same the next time
         try:
             left = retries.increment(self._method, self._target, error=told_so, _pool=self._place)
         except HTTPError as exc:
