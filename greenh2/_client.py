@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from os import PathLike
 from ssl import SSLContext
-from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import NoReturn
 
 from gevent import sleep
 
@@ -33,13 +31,18 @@ from greenh2._models.timeouts import USE_CLIENT_DEFAULT, Deadline, Timeout, Time
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
 from greenh2._net.sockets import SocketOption
 from greenh2._net.tls import CertTypes
-from greenh2._transport import BaseTransport, HTTPTransport, ProxyChoice, proxy_choice
+from greenh2._outlet import (
+    checked_most,
+    close_transport,
+    handler_of,
+    mount_table,
+    outlet,
+    proxies_of,
+    router,
+)
+from greenh2._transport import BaseTransport, HTTPTransport
 from greenh2._verbs import Verbs
 
-if TYPE_CHECKING:
-    from greenh2._models.mounts import Mounts
-
-_PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 # httpx has 5 s for each phase as well.
 DEFAULT_TIMEOUT = Timeout(5.0)
 
@@ -141,7 +144,7 @@ class Client(Verbs):
         self.timeout = timeout
         if transport is not None and proxy is not None:
             raise ValueError("proxy= and transport= exclude each other: give the proxy to the transport")
-        table = _table(mounts) if mounts else None
+        table = mount_table(mounts) if mounts else None
         self._own: HTTPTransport | None = None
         if transport is None:
             transport = self._own = HTTPTransport(
@@ -154,17 +157,17 @@ class Client(Verbs):
                 uds=uds,
                 local_address=local_address,
                 socket_options=socket_options,
-                proxy=_proxies(proxy, trust_env and uds is None, table),
+                proxy=proxies_of(proxy, trust_env and uds is None, table),
             )
         self._transport = transport
         mounted = [] if table is None else [target for target in table.targets if target is not None]
         # Each once, though it may be mounted at several places.
         self._transports = list({id(each): each for each in (transport, *mounted)}.values())
-        handle = _handler_of(transport)
+        handle = handler_of(transport)
         if mounted and table is not None:
-            handle = _router(table, handle)
+            handle = router(table, handle)
         self._handle = chain(
-            _outlet(handle, transport, default_encoding, _checked_most(max_response_bytes)),
+            outlet(handle, transport, default_encoding, checked_most(max_response_bytes)),
             max_redirects=max_redirects,
             sleep=sleep,
             jar=lambda: defaults.cookies,
@@ -225,7 +228,7 @@ class Client(Verbs):
         if not self._closed:
             self._closed = True
             for transport in self._transports:
-                _close(transport)
+                close_transport(transport)
 
     @property
     def auth(self) -> Auth | None:
@@ -333,7 +336,7 @@ class Client(Verbs):
             if (leave := getattr(transport, "__exit__", None)) is not None:
                 leave(kind, error, trace)
             else:
-                _close(transport)
+                close_transport(transport)
 
     def __del__(self) -> None:
         # A transport that was given may be in use elsewhere, and __init__ may have failed before there was
@@ -376,91 +379,6 @@ class Client(Verbs):
         extensions["timeout"] = timeout
         extensions["deadline"] = Deadline(timeout)
         return derive(request, extensions=extensions)
-
-
-def _handler_of(transport: BaseTransport | Handler) -> Handler:
-    handle: object = getattr(transport, "handle_request", None) or transport
-    if not callable(handle):
-        raise TypeError(
-            "transport is a BaseTransport or a function from Request to Response, "
-            f"not {type(transport).__name__}"
-        )
-    return cast("Handler", handle)
-
-
-def _table(
-    mounts: Mapping[str, BaseTransport | Handler | None],
-) -> Mounts[BaseTransport | Handler | None]:
-    from greenh2._models.mounts import Mounts  # seldom wanted
-
-    return Mounts(mounts)
-
-
-def _router(mounts: Mounts[BaseTransport | Handler | None], otherwise: Handler) -> Handler:
-    handlers = {id(one): _handler_of(one) for one in mounts.targets if one is not None}
-
-    def route(request: Request) -> Response:
-        _, mounted = mounts.find(request.url)
-        return otherwise(request) if mounted is None else handlers[id(mounted)](request)
-
-    return route
-
-
-def _proxies(
-    proxy: ProxyTypes | None, trust_env: bool, mounts: Mounts[BaseTransport | Handler | None] | None
-) -> ProxyTypes | ProxyChoice | None:
-    """Return what the client's own transport is to know of proxies, None where there is nothing to know."""
-    chosen = None
-    if proxy is not None:
-        chosen = proxy_choice(proxy)
-    elif trust_env and any(os.environ.get(name) for name in _PROXY_VARIABLES):
-        from greenh2._models.environment import environment_proxies  # seldom wanted
-
-        chosen = environment_proxies(os.environ)
-    if chosen is None or mounts is None:
-        return chosen
-
-    def choose(url: URL) -> ProxyTypes | None:
-        mounted, _ = mounts.find(url)
-        return None if mounted else chosen(url)
-
-    return choose
-
-
-def _outlet(
-    handle: Handler,
-    transport: object,
-    default_encoding: str | Callable[[bytes], str],
-    most: int | None,
-) -> Handler:
-    def send_once(request: Request) -> Response:
-        # An Auth or a hook may have set headers since the request was built.
-        request.headers.check()
-        started = perf_counter()
-        response = handle(request)
-        if not isinstance(response, Response):
-            raise TypeError(f"The transport {transport!r} returned {type(response).__name__}, not a Response")
-        response.request = request
-        response.default_encoding = default_encoding
-        response._most = _checked_most(request.extensions.get("max_response_bytes", most))
-        response._started = started
-        return response
-
-    return send_once
-
-
-def _close(transport: object) -> None:
-    close = getattr(transport, "close", None)
-    if close is not None:
-        close()
-
-
-def _checked_most(most: object) -> int | None:
-    if most is None:
-        return None
-    if not isinstance(most, int) or isinstance(most, bool) or most < 0:
-        raise ValueError(f"max_response_bytes is a number of bytes or None, not {most!r}")
-    return most
 
 
 def _timeout_of(timeout: object) -> Timeout:
