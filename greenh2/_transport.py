@@ -36,6 +36,7 @@ from greenh2._models.timeouts import Deadline, Timeout
 from greenh2._models.trace import Trace
 from greenh2._models.url import URL
 from greenh2._net.sockets import SocketOption, SocketSettings
+from greenh2._net.threads import this_thread
 from greenh2._net.tls import CertTypes, TlsSettings, cert_files, check_files
 from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder
@@ -142,6 +143,7 @@ class HTTPTransport(BaseTransport):
         self._limits = limits
         self._retries = _checked_retries(retries)
         self._pools: dict[Hub, Pool] = {}
+        self._threads: dict[Hub, Callable[[], object | None]] = {}
         self._pid = os.getpid()
         self._closed = False
         self._warned: set[str] = set()
@@ -233,21 +235,21 @@ class HTTPTransport(BaseTransport):
         pool = self._pools.get(hub)
         if pool is None:
             self._bury_the_dead()
+            self._threads[hub] = this_thread()
             pool = self._pools[hub] = Pool(self._limits, self._dialer)
         return pool
 
     def _bury_the_dead(self) -> None:
         """Free the pools of native threads that have ended, or whose hub was destroyed."""
-        alive = set(sys._current_frames())  # the ids alone: the frames would hold this one in a cycle
-        for hub in list(self._pools):
-            if hub.thread_ident not in alive or hub.dead:
+        for hub, thread in list(self._threads.items()):
+            if (thread() is None or hub.dead) and self._threads.pop(hub, None) is not None:
                 self._pools.pop(hub).abandon()
 
     def _after_fork(self) -> None:
         """In a forked child: drop the parent's pools, closing nothing but the copies of their descriptors."""
         pools = list(self._pools.values())
         self._pid = os.getpid()
-        self._pools = {}
+        self._pools, self._threads = {}, {}
         for pool in pools:
             pool.abandon()
 
@@ -308,11 +310,15 @@ class ExchangeBody(SyncByteStream):
         try:
             while data := exchange.read(deadline):
                 yield data
-        except TransportError as exc:
-            exc.request = self._request
+        except GeneratorExit:
+            self.let_go()
             raise
-        finally:
+        except BaseException as exc:
             self.close()
+            if isinstance(exc, TransportError):
+                exc.request = self._request
+            raise
+        self.close()
 
     @property
     def trailers(self) -> Fields:
@@ -331,14 +337,18 @@ class ExchangeBody(SyncByteStream):
             trace, self._trace = self._trace, None
             trace("response.closed", stream=self._exchange.stream_id)
 
+    def let_go(self) -> None:
+        """Give the place back from the loop: for the collector, which may be anywhere, in any thread."""
+        if not self._exchange.over:
+            self._exchange.connection.leave_soon(self._exchange)
+
     def __del__(self) -> None:
-        exchange = self._exchange
-        if exchange.over:
+        if self._exchange.over:
             return
-        exchange.connection.leave_soon(exchange)
+        self.let_go()
         warnings.warn(
-            f"a response to {self._request.method} {self._request.url.redacted} was dropped without being read or "
-            "closed: use 'with client.stream(...)'",
+            f"a response to {self._request.method} {self._request.url.redacted} was dropped without being read to "
+            "its end or closed: use it in a with statement",
             ResourceWarning,
             stacklevel=2,
             source=self,

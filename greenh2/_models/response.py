@@ -327,11 +327,13 @@ class Response:
         self._begin()
         try:
             yield from in_chunks(self._pull(), chunk_size)
-        except HTTPError as exc:
-            self._claim(exc)
+        except GeneratorExit:
+            self._let_go()
             raise
-        finally:
-            self.close()
+        except BaseException as exc:
+            self._fail(exc)
+            raise
+        self.close()
 
     def iter_bytes(self, chunk_size: int | None = None) -> Generator[bytes, None, None]:
         """Iterate over the decoded body as it arrives, or in chunks of so many bytes; also after `read()`."""
@@ -342,11 +344,13 @@ class Response:
         try:
             pieces = decoded(self._pull(), make_decoder(self.headers), self._check_decoded)
             yield from in_chunks(pieces, chunk_size)
-        except HTTPError as exc:
-            self._claim(exc)
+        except GeneratorExit:
+            self._let_go()
             raise
-        finally:
-            self.close()
+        except BaseException as exc:
+            self._fail(exc)
+            raise
+        self.close()
 
     def iter_text(self, chunk_size: int | None = None) -> Generator[str, None, None]:
         """Iterate over the body as text, by `encoding`, or in chunks of so many characters."""
@@ -436,6 +440,15 @@ class Response:
             'client or by the request\'s extension "max_response_bytes".'
         )
 
-    def _claim(self, error: HTTPError) -> None:
-        if error._request is None and self._request is not None:
+    def _fail(self, error: BaseException) -> None:
+        self.close()
+        if isinstance(error, HTTPError) and error._request is None and self._request is not None:
             error.request = self._request
+
+    def _let_go(self) -> None:
+        """The body is read no further.  The collector may have found that out, in whose midst nothing is closed."""
+        let_go = getattr(self.stream, "let_go", None)
+        if let_go is None:
+            self.close()
+        else:
+            let_go()

@@ -18,6 +18,7 @@ from tests.adapters.making import MakeSession, Scripted
 from tests.support.certificates import Certificates
 from tests.support.clients import BOTH
 from tests.support.origins import OriginFactory
+from tests.support.rawserver import RawServers
 
 Errors = type[requests.RequestException]
 
@@ -217,14 +218,34 @@ def test_a_body_of_no_kind_that_can_be_sent(session: requests.Session) -> None:
         session.adapters["https://"].send(prepared)
 
 
-@pytest.mark.parametrize("proxy", ["http://user:secret@proxy.example:3128", "proxy.example:3128"])
-def test_a_proxy_is_refused_without_telling_its_password(session: requests.Session, proxy: str) -> None:
-    with pytest.raises(told.ProxyError, match=r"proxy.example:3128 cannot be used") as caught:
-        session.get("https://localhost/", proxies={"https": proxy})
+@pytest.mark.parametrize("prefix", ["http://user:secret@", ""])
+def test_a_proxy_that_is_not_there(origin: OriginFactory, session: requests.Session, prefix: str) -> None:
+    server = origin()
+    server.stop()
+    proxy = f"{prefix}127.0.0.1:{server.port}"
+    with pytest.raises(told.ProxyError, match="could not connect to the proxy") as caught:
+        session.get("https://a.example/", proxies={"https": proxy})
+    assert isinstance(caught.value.__cause__, greenh2.ConnectError)
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("proxy", ["http://:8080", "http://[::x]:80"])
+def test_requests_go_through_a_proxy_and_share_its_connection(
+    raw_server: RawServers, session: requests.Session
+) -> None:
+    server = raw_server(tls=False)
+    proxies = {"http": f"http://user:secret@localhost:{server.port}"}
+    first = gevent.spawn(session.get, "http://a.example/1", proxies=proxies)
+    peer = server.accept_tcp()
+    for path, job in (("1", first), ("2", None)):
+        job = job or gevent.spawn(session.get, "http://a.example/2", proxies=proxies)
+        head = peer.read_until(b"\r\n\r\n")
+        assert head.startswith(f"GET http://a.example/{path} HTTP/1.1".encode())
+        assert head.count(b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=") == 1
+        peer.send_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        assert job.get().text == "ok"
+
+
+@pytest.mark.parametrize("proxy", ["http://:8080", "http://[::x]:80", "ftp://a.example"])
 def test_a_proxy_that_is_no_url_is_refused(session: requests.Session, proxy: str) -> None:
     with pytest.raises(told.InvalidProxyURL):
         session.get("https://localhost/", proxies={"https": proxy})

@@ -37,6 +37,24 @@ def test_a_response_dropped_in_a_callback_of_the_hub_gives_its_place_back(
     assert client.get(origin().url, timeout=1.0).text == "hello\n"
 
 
+@BOTH
+def test_the_collector_closes_nothing_in_its_midst(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client(limits=1)
+    response = client.send(client.build_request("GET", f"{server.url}/bytes/4000000"), stream=True)
+    pieces = response.iter_bytes()
+    next(pieces)
+    cycle: list[object] = [response, pieces]
+    cycle.append(cycle)
+    with pytest.warns(ResourceWarning, match="dropped without being read to its end"):
+        del response, pieces, cycle
+        gc.collect()
+    assert "1 streams" in repr(client)
+    assert client.get(origin(alpn=alpn).url, timeout=1.0).text == "hello\n"
+
+
 def test_a_response_read_to_its_end_is_no_matter_for_a_warning(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
@@ -62,3 +80,24 @@ def test_a_client_dropped_while_a_response_is_read_lets_it_be_read(
     del response
     gc.collect()
     server.wait_until(lambda stats: not stats.open)
+
+
+def test_a_client_dropped_while_another_looks_for_dead_threads(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    """The collector finds a client wherever objects are made, and its finalizer may ask the same question."""
+    server = origin(tls=False)
+    before = gc.get_threshold()
+    try:
+        for _ in range(30):
+            dropped = greenh2.Client()
+            dropped.get(server.url)
+            cycle: list[object] = [dropped]
+            cycle.append(cycle)
+            del dropped, cycle
+            gc.set_threshold(1)
+            make_client().get(server.url)
+            gc.set_threshold(*before)
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()

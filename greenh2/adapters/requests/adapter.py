@@ -99,8 +99,9 @@ class GreenAdapter(BaseAdapter):
             raise told.InvalidSchema(
                 f"{outgoing.url.redacted!r} is neither http:// nor https://", request=request
             )
-        line = self._pools.line(scheme, proxy_for(request, proxies), verify, cert)
-        raw = Sending(line, outgoing, request).obey(self.max_retries)
+        proxy = proxy_for(request, proxies)
+        line = self._pools.line(scheme, proxy, verify, cert)
+        raw = Sending(line, outgoing, request, proxied=proxy is not None).obey(self.max_retries)
         try:
             return self.build_response(request, raw)
         except BaseException:

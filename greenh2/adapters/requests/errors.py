@@ -28,8 +28,10 @@ class WriteTimeout(told.ConnectionError, told.Timeout):
 class Place:
     """Where a request went, as errors of urllib3 tell it: they want a pool, or a connection, of theirs."""
 
-    def __init__(self, scheme: str, host: str, port: int) -> None:
+    def __init__(self, scheme: str, host: str, port: int, *, proxied: bool = False) -> None:
         self.scheme = scheme
+        #: Whether it goes through a proxy, which then is what cannot be connected to.
+        self.proxied = proxied
         self.host = host
         self.port = port
 
@@ -68,6 +70,8 @@ def _unconnected(error: ours.ConnectError, place: Any) -> beneath.HTTPError:
         cause = cause.__cause__
     if isinstance(cause, ssl.SSLError):
         return beneath.SSLError(str(error))
+    if place.proxied:
+        return beneath.ProxyError(str(error), beneath.NewConnectionError(place, str(error)))
     if isinstance(cause, gaierror):
         return beneath.NameResolutionError(place.host, place, cause)
     return beneath.NewConnectionError(place, str(error))

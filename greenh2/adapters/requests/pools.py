@@ -14,7 +14,9 @@ from urllib3.exceptions import LocationValueError
 from urllib3.util import parse_url
 
 from greenh2._connection.dial import Http2Choice
+from greenh2._errors import InvalidURL
 from greenh2._models.config import Limits
+from greenh2._models.proxy import Proxy
 from greenh2._transport import BaseTransport, HTTPTransport
 from greenh2.adapters._lines import Line
 
@@ -22,8 +24,6 @@ from greenh2.adapters._lines import Line
 Verify = Any
 Cert = Any
 _Key = tuple[str | None, bool | str, tuple[str, ...] | None]
-
-NO_PROXIES = "greenh2 has no proxies yet: mount requests' own HTTPAdapter for what must go through one"
 
 
 class OwnPools:
@@ -38,7 +38,7 @@ class OwnPools:
         _transport_for(None, False, None, self.options)  # so that options which cannot work are told now
 
     def line(self, scheme: str, proxy: str | None, verify: Verify, cert: Cert) -> Line:
-        """Return what to send through.  Raises OSError when a file is missing, ProxyError."""
+        """Return what to send through.  Raises OSError when a file is missing, InvalidProxyURL."""
         files = _cert_files(cert)
         if scheme != "https":
             verify = True  # so that http shares the pool that is used most
@@ -78,7 +78,7 @@ class SharedPool:
         """Return what to send through.  Raises ValueError for trust that is not the client's, ProxyError."""
         if proxy is not None:
             raise told.ProxyError(
-                f"The pool is shared, and {_shown(proxy)} is not the client's: {NO_PROXIES}."
+                f"The pool is shared, and {_shown(proxy)} is not the client's: say it to that."
             )
         if scheme == "https" and (verify is not True or cert) and not self._agrees(verify, cert):
             raise ValueError(
@@ -106,10 +106,16 @@ Pools = OwnPools | SharedPool
 def _transport_for(
     proxy: str | None, verify: bool | str, cert: Any, options: dict[str, Any]
 ) -> HTTPTransport:
-    """Make a transport: the one place that knows how.  Raises ProxyError, OSError."""
+    """Make a transport: the one place that knows how.  Raises InvalidProxyURL, InvalidSchema, OSError."""
     if proxy is not None:
-        raise told.ProxyError(f"{_shown(proxy)} cannot be used: {NO_PROXIES}.")
-    return HTTPTransport(verify=verify, cert=cert, **options)
+        try:
+            Proxy(proxy)
+        except (InvalidURL, ValueError) as exc:
+            raise told.InvalidProxyURL(f"{_shown(proxy)} cannot be used: {exc}") from exc
+    try:
+        return HTTPTransport(verify=verify, cert=cert, proxy=proxy, **options)
+    except ImportError as exc:  # as for SOCKS
+        raise told.InvalidSchema(str(exc)) from exc
 
 
 def proxy_for(request: PreparedRequest, proxies: Any) -> str | None:

@@ -29,7 +29,7 @@ class Sending:
 
     __slots__ = ("_line", "_method", "_outgoing", "_place", "_request", "_target")
 
-    def __init__(self, line: Line, outgoing: Request, request: PreparedRequest) -> None:
+    def __init__(self, line: Line, outgoing: Request, request: PreparedRequest, *, proxied: bool) -> None:
         url = outgoing.url
         self._line = line
         self._outgoing = outgoing
@@ -38,7 +38,7 @@ class Sending:
         self._target = request.path_url
         #: What urllib3 takes for its pool.
         self._place: Any = Place(
-            url.scheme, url.raw_host.decode("ascii"), url.port or DEFAULT_PORTS[url.scheme]
+            url.scheme, url.raw_host.decode("ascii"), url.port or DEFAULT_PORTS[url.scheme], proxied=proxied
         )
 
     def obey(self, retries: Retry) -> RawResponse:
