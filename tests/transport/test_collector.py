@@ -87,8 +87,13 @@ def test_the_interpreter_is_not_asked_for_all_its_threads(
     origin: OriginFactory, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That holds a lock while it makes objects; a finalizer that asks too, from the collector, waits for ever."""
-    asked: list[None] = []
-    monkeypatch.setattr(sys, "_current_frames", lambda: asked.append(None) or {})
+    asked: list[str] = []
+
+    def ask() -> dict[int, object]:
+        asked.append("all")
+        return {}
+
+    monkeypatch.setattr(sys, "_current_frames", ask)
     client = greenh2.Client()
     client.get(origin(tls=False).url)
     client.dump()
