@@ -207,8 +207,8 @@ class Client(Verbs):
         try:
             Route.of(prepared.url, prepared.extensions)
             response = self._handle(prepared)
-            with closed_on_error(response):
-                if not stream:
+            if not stream:
+                with closed_on_error(response):
                     response.read()
         except BaseException as error:
             # A generator that was begun ends here, not when it is collected.  Bytes and files stay as they

@@ -320,6 +320,10 @@ class ExchangeBody(SyncByteStream):
             raise
         self.close()
 
+    def take_whole(self) -> bytes | None:
+        """Return the body if all of it has arrived and nothing of it was taken, else None.  Never waits."""
+        return self._exchange.take_whole()
+
     @property
     def trailers(self) -> Fields:
         """The trailer fields, known once the body has been read to its end."""

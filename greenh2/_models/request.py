@@ -120,22 +120,21 @@ class Request:
             self.body.chunks()  # A stream cannot be pickled: it counts as used up.
 
     def _complete(self, body_headers: list[tuple[str, str]]) -> None:
-        headers, body = self.headers, self.body
-        length = headers.get("content-length")
-        if length is None and "transfer-encoding" not in headers:
-            if not body_headers and self.method in _METHODS_WITH_BODY:
-                headers.append(b"Content-Length", b"0")
-        else:
-            if length is not None:
-                _check_length(length, headers, body)
-            body_headers = [field for field in body_headers if field[0] == "Content-Type"]
-        for name, value in body_headers:
-            if name != "Content-Type" or name not in headers:
-                headers.append(name.encode("ascii"), value.encode("ascii"))
-        if len(headers.get_list("host")) > 1:
+        headers, names = self.headers, self.headers.raw_names
+        if b"host" not in names:
+            if authority := self.url.authority:
+                headers.prepend(b"Host", authority)
+        elif len(headers.get_list("host")) > 1:
             raise LocalProtocolError("The request has several Host headers (RFC 9112 section 3.2): give one.")
-        if "host" not in headers and (authority := self.url.authority):
-            headers.prepend(b"Host", authority)
+        if b"content-length" in names or b"transfer-encoding" in names:
+            if (length := headers.get("content-length")) is not None:
+                _check_length(length, headers, self.body)
+            body_headers = [field for field in body_headers if field[0] == "Content-Type"]
+        elif not body_headers and self.method in _METHODS_WITH_BODY:
+            body_headers = [("Content-Length", "0")]
+        for name, value in body_headers:
+            if name != "Content-Type" or b"content-type" not in names:
+                headers.append(name.encode("ascii"), value.encode("ascii"))
 
 
 def _checked_method(method: str) -> str:

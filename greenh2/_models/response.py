@@ -44,7 +44,8 @@ _LASTING: Final = ("http_version", "reason_phrase", "stream_id", "timings")
 class ResponseStream(Protocol):
     """The body of a response as it comes in: iterate it once, and close it.
 
-    It may also have `trailers`, a list of pairs of bytes, which is looked at after the end.
+    It may also have `trailers`, a list of pairs of bytes, which is looked at after the end; and `take_whole`, a
+    function that returns all of the body if it is there already and nothing of it was taken, and else None.
     """
 
     def __iter__(self) -> Iterator[bytes]:
@@ -319,7 +320,8 @@ class Response:
     def read(self) -> bytes:
         """Read the whole body, which closes the response, and return it decoded.  May be called again."""
         if self._content is None:
-            self._content = b"".join(self.iter_bytes())
+            whole = self._take_whole()
+            self._content = b"".join(self.iter_bytes()) if whole is None else whole
         return self._content
 
     def iter_raw(self, chunk_size: int | None = None) -> Generator[bytes, None, None]:
@@ -411,6 +413,22 @@ class Response:
                 if most is not None and self.num_bytes_downloaded > most:
                     raise self._too_large(most, "has more")
                 yield piece
+        self._take_trailers()
+
+    def _take_whole(self) -> bytes | None:
+        """Return a body that is there already and needs no decoding, as most small ones are; else None."""
+        take_whole: Callable[[], bytes | None] | None = getattr(self.stream, "take_whole", None)
+        if take_whole is None or self._most is not None or self.is_stream_consumed or self.is_closed:
+            return None
+        if b"content-encoding" in self.headers.raw_names or (whole := take_whole()) is None:
+            return None
+        self.is_stream_consumed = True
+        self.num_bytes_downloaded = len(whole)
+        self._take_trailers()
+        self.close()
+        return whole
+
+    def _take_trailers(self) -> None:
         trailers: list[tuple[bytes, bytes]] | None = getattr(self.stream, "trailers", None)
         if trailers:
             self.trailers = Headers.from_raw(trailers)
