@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import TypeVar
 
 from h2.errors import ErrorCodes
@@ -11,7 +10,7 @@ from hpack import Decoder, Encoder, HeaderTuple, HPACKError, OversizedHeaderList
 from hpack.table import HeaderTable
 
 from greenh2._protocol.events import Fields
-from greenh2._protocol.fields import FieldSection
+from greenh2._protocol.fields import FieldSection, regular_fields, section_size
 from greenh2._protocol.frames import FrameViolation
 
 #: The most of a peer's SETTINGS_HEADER_TABLE_SIZE that the encoder makes use of (bytes; RFC 7541's default).
@@ -27,8 +26,8 @@ MAX_INDEXED_FIELD = 512
 #: A larger block is not remembered (bytes).
 MAX_BLOCK = 4096
 
-#: In place of a count of changes: whatever the table holds.
-_ANY = -1
+#: In place of a count of changes: whatever the table holds, and no table at all.
+_ANY, _NEVER = -1, -2
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -80,6 +79,21 @@ class WatchedTable(HeaderTable):
         HeaderTable.maxsize.__set__(self, value)  # type: ignore[attr-defined] # a property, which mypy takes for a function
 
 
+class Regular:
+    """The fields of a request but its pseudo-fields, and their part of the block while the table stays as it is."""
+
+    __slots__ = ("block", "block_of", "fields", "host", "size")
+
+    def __init__(self, host: bytes | None, fields: list[HeaderTuple]) -> None:
+        self.host = host
+        self.fields = fields
+        #: As RFC 9113 section 6.5.2 counts it (bytes).
+        self.size = section_size(fields)
+        self.block = b""
+        #: Which state of the table the block is of.
+        self.block_of = _NEVER
+
+
 class BlockEncoder(BoundedEncoder):
     """Makes header blocks out of remembered pieces.
 
@@ -96,27 +110,51 @@ class BlockEncoder(BoundedEncoder):
         self._pieces: dict[tuple[bytes, bytes], bytes] = {}
         self._pieces_of = 0
         self._met: dict[tuple[bytes, bytes], None] = {}
+        self._regular: dict[tuple[tuple[bytes, bytes], ...], Regular] = {}
 
-    def block(self, fields: Sequence[HeaderTuple]) -> bytes:
-        """Encode a field section, pseudo-fields first."""
-        block = [super().encode(())] if self.header_table.resized else []
-        for field in fields:
-            # The table may change in the midst of a block: what was encoded before holds, what follows may not.
-            if self._pieces_of != self.header_table.changes:
-                self._pieces.clear()
-                self._pieces_of = self.header_table.changes
-            piece = self._pieces.get(field)
-            block.append(self._encode_field(field) if piece is None else piece)
+    def regular(self, fields: Fields) -> Regular:
+        """Return what the fields of a request are on the wire, remembered if they were seen before."""
+        key = tuple(fields)
+        regular = self._regular.get(key)
+        if regular is None:
+            regular = Regular(*regular_fields(fields))
+            if regular.size <= MAX_BLOCK:
+                _remember(self._regular, key, regular)
+        return regular
+
+    def block(self, pseudo: Fields, regular: Regular) -> bytes:
+        """Encode the field section of a request, pseudo-fields first."""
+        table, pieces = self.header_table, self._pieces
+        block = [super().encode(())] if table.resized else []
+        for field in pseudo:
+            piece = pieces.get(field) if self._pieces_of == table.changes else None
+            block.append(self._encode_field(HeaderTuple(*field)) if piece is None else piece)
+        if regular.block_of != table.changes:
+            self._encode(regular)
+        block.append(regular.block)
         return b"".join(block)
 
+    def _encode(self, regular: Regular) -> None:
+        regular.block = b"".join([self._encode_field(field) for field in regular.fields])
+        # Those that were met for the first time shall enter the table, so that they are not done with yet.
+        done = all(field in self._pieces for field in regular.fields)
+        regular.block_of = self._pieces_of if done else _NEVER
+
     def _encode_field(self, field: HeaderTuple) -> bytes:
+        # The table may change in the midst of a block: what was encoded before holds, what follows may not.
+        if self._pieces_of != self.header_table.changes:
+            self._pieces.clear()
+            self._pieces_of = self.header_table.changes
+        if (remembered := self._pieces.get(field)) is not None:
+            return remembered
         name, value = field
         lasting = field.indexable and name != b":path" and len(name) + len(value) <= MAX_INDEXED_FIELD
         known = lasting and field in self._met
         piece = self.add((name, value), sensitive=not known, huffman=lasting)
         self.header_table.added.clear()
         if known or not lasting:
-            _remember(self._pieces, field, piece)
+            if len(piece) <= MAX_BLOCK:
+                _remember(self._pieces, field, piece)
         else:
             _remember(self._met, field, None)
         return piece

@@ -31,7 +31,7 @@ from greenh2._protocol.events import (
     StreamFailed,
     WindowOpened,
 )
-from greenh2._protocol.fields import Malformed, request_fields, section_size
+from greenh2._protocol.fields import Malformed, pseudo_fields, section_size
 from greenh2._protocol.frames import (
     ACK,
     END_STREAM,
@@ -97,17 +97,18 @@ class Http2Protocol:
     # -- sending ---------------------------------------------------------------------------------------------
 
     def open(self, head: RequestHead, *, end: bool) -> int:
-        fields = request_fields(head)
-        machine = self._machine
+        machine, encoder = self._machine, self._encoder
+        regular = encoder.regular(head.fields)
+        pseudo = pseudo_fields(head, regular.host)
         allowed = machine.max_header_list_size
-        if allowed is not None and (size := section_size(fields)) > allowed:
+        if allowed is not None and (size := section_size(pseudo) + regular.size) > allowed:
             raise LocalProtocolError(
                 f"the request's header fields take {size} bytes; {self._origin} accepts at most {allowed} "
                 "(SETTINGS_MAX_HEADER_LIST_SIZE). Nothing was sent."
             )
         stream_id = self._next_id
         flags = END_STREAM if end else 0
-        block = self._encoder.block(fields)
+        block = encoder.block(pseudo, regular)
         self._out.append(header_frames(flags, stream_id, block, machine.max_frame_size))
         self._next_id += 2
         self._streams[stream_id] = Stream(

@@ -6,12 +6,12 @@ from time import perf_counter
 
 import pytest
 from h2.errors import ErrorCodes
-from hpack import Decoder, Encoder, HeaderTuple, HPACKError
+from hpack import Decoder, Encoder, HPACKError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenh2._protocol.events import RequestHead
-from greenh2._protocol.fields import request_fields
+from greenh2._protocol.events import Fields, RequestHead
+from greenh2._protocol.fields import pseudo_fields
 from greenh2._protocol.frames import MAX_HEADER_BLOCK, FrameViolation
 from greenh2._protocol.hpack import (
     MAX_BLOCK,
@@ -129,14 +129,18 @@ def test_a_decoder_stays_in_step_through_all_changes() -> None:
         assert decoder.decode(encoder.encode(FIELDS), raw=True) == FIELDS
 
 
-def head(*fields: tuple[bytes, bytes], path: bytes = b"/") -> list[HeaderTuple]:
-    return request_fields(RequestHead(b"GET", b"https", b"example.org", path, list(fields)))
+def pseudo(path: bytes = b"/") -> Fields:
+    return pseudo_fields(RequestHead(b"GET", b"https", b"example.org", path, []), None)
+
+
+def encode(encoder: BlockEncoder, *fields: tuple[bytes, bytes], path: bytes = b"/") -> bytes:
+    return encoder.block(pseudo(path), encoder.regular(list(fields)))
 
 
 def test_a_secret_leaves_no_trace_in_the_table() -> None:
     encoder = BlockEncoder()
     for _ in range(3):
-        block = encoder.block(head((b"authorization", b"Basic c2VjcmV0")))
+        block = encode(encoder, (b"authorization", b"Basic c2VjcmV0"))
     assert (b"authorization", b"Basic c2VjcmV0") not in encoder.header_table.dynamic_entries
     assert b"\x1f\x08" in block  # literal, never indexed, with the static table's name
 
@@ -144,22 +148,31 @@ def test_a_secret_leaves_no_trace_in_the_table() -> None:
 def test_paths_and_fields_that_are_met_once_leave_the_table_alone() -> None:
     encoder = BlockEncoder()
     for number in range(20):
-        encoder.block(head((b"x-request-id", b"%d" % number), path=b"/%d" % number))
+        encode(encoder, (b"x-request-id", b"%d" % number), path=b"/%d" % number)
     assert list(encoder.header_table.dynamic_entries) == [(b":authority", b"example.org")]
 
 
 def test_a_request_that_is_sent_again_takes_a_byte_a_field() -> None:
     encoder = BlockEncoder()
-    fields = head((b"accept", b"*/*"), (b"user-agent", b"somebody"))
-    blocks = [encoder.block(fields) for _ in range(4)]
-    assert len(blocks[0]) > len(fields)
-    assert [len(block) for block in blocks[2:]] == [len(fields)] * 2
+    fields = [(b"accept", b"*/*"), (b"user-agent", b"somebody")]
+    blocks = [encode(encoder, *fields) for _ in range(4)]
+    assert len(blocks[0]) > len(pseudo() + fields)
+    assert [len(block) for block in blocks[2:]] == [len(pseudo() + fields)] * 2
+
+
+def test_fields_that_were_sent_before_are_not_looked_at_again() -> None:
+    encoder = BlockEncoder()
+    fields = [(b"Accept", b"*/*")]
+    assert encoder.regular(fields) is encoder.regular(fields.copy())
+    assert encoder.regular([(b"x-large", b"x" * MAX_BLOCK)]) is not encoder.regular(
+        [(b"x-large", b"x" * MAX_BLOCK)]
+    )
 
 
 def test_a_field_larger_than_the_table_can_hold_for_long_never_enters_it() -> None:
     encoder = BlockEncoder()
     for _ in range(3):
-        encoder.block(head((b"x-large", b"x" * MAX_INDEXED_FIELD)))
+        encode(encoder, (b"x-large", b"x" * MAX_INDEXED_FIELD))
     assert b"x-large" not in dict(encoder.header_table.dynamic_entries)
 
 
@@ -183,8 +196,7 @@ def test_what_is_remembered_says_to_any_decoder_what_was_meant(
     for path, fields, size in requests:
         if size is not None:
             encoder.header_table_size = size
-        wanted = head(*fields, path=path)
-        assert decoder.decode(encoder.block(wanted), raw=True) == wanted
+        assert decoder.decode(encode(encoder, *fields, path=path), raw=True) == pseudo(path) + fields
 
 
 @given(st.lists(st.lists(st.tuples(NAMES, VALUES), max_size=4), max_size=40), st.data())
