@@ -318,8 +318,11 @@ class Exchange:
 def _left(deadline: Deadline, phase: Phase, since: float) -> float | None:
     """Return the seconds that are left of a phase that began then, and of the total; None without bound."""
     seconds: float | None = getattr(deadline.timeout, phase)
-    bounds = (deadline.remaining(), None if seconds is None else seconds - (monotonic() - since))
-    return min((bound for bound in bounds if bound is not None), default=None)
+    total = deadline.remaining()
+    if seconds is None:
+        return total
+    left = seconds - (monotonic() - since)
+    return left if total is None or left < total else total
 
 
 def own_error(error: TransportError, exchange: Exchange) -> TransportError:

@@ -35,7 +35,7 @@ MAX_RATIO: Final = 250
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _PICKLED: Final = (
     *("status_code", "headers", "trailers", "history", "next_request", "num_bytes_downloaded"),
-    *("is_stream_consumed", "_request", "_content", "_elapsed"),
+    *("is_stream_consumed", "_request", "_content"),
 )
 # What of the extensions tells about the exchange and is not tied to a connection: pickling keeps it.
 _LASTING: Final = ("http_version", "reason_phrase", "stream_id", "timings")
@@ -76,6 +76,7 @@ class Response:
         "_cookies",
         "_elapsed",
         "_encoding",
+        "_ended_at",
         "_most",
         "_request",
         "_started_at",
@@ -128,7 +129,9 @@ class Response:
         self._most: int | None = None
         self._cookies: Cookies | None = None
         self._elapsed: timedelta | None = None
+        # When a client began to send the request, and when the response was closed: by perf_counter().
         self._started_at: float | None = None
+        self._ended_at: float | None = None
         self.stream: ResponseStream
         if stream is not None:
             self.stream = stream
@@ -189,9 +192,11 @@ class Response:
     def elapsed(self) -> timedelta:
         """The time from sending the request to closing the response.  Raises RuntimeError before that."""
         if self._elapsed is None:
-            raise RuntimeError(
-                "elapsed is known when the response has been read or closed, and a client sent it."
-            )
+            if self._started_at is None or self._ended_at is None:
+                raise RuntimeError(
+                    "elapsed is known when the response has been read or closed, and a client sent it."
+                )
+            self._elapsed = timedelta(seconds=self._ended_at - self._started_at)
         return self._elapsed
 
     @elapsed.setter
@@ -204,10 +209,9 @@ class Response:
 
     @_started.setter
     def _started(self, started: float) -> None:
-        # The client tells when it began, by perf_counter(); a response made from content is closed by then.
         self._started_at = started
-        if self.is_closed and self._elapsed is None:
-            self._elapsed = timedelta(seconds=perf_counter() - started)
+        if self.is_closed:  # as one that was made from content is by then
+            self._ended_at = perf_counter()
 
     @property
     def content(self) -> bytes:
@@ -375,8 +379,7 @@ class Response:
         if self.is_closed:
             return
         self.is_closed = True
-        if self._started_at is not None:
-            self._elapsed = timedelta(seconds=perf_counter() - self._started_at)
+        self._ended_at = perf_counter()
         self.stream.close()
 
     def __repr__(self) -> str:
@@ -384,6 +387,7 @@ class Response:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in _PICKLED}
+        state["_elapsed"] = self.elapsed if self._ended_at and self._started_at else self._elapsed
         state["extensions"] = {name: self.extensions[name] for name in _LASTING if name in self.extensions}
         state["_encoding"] = self._encoding if self._content is None else self.encoding
         return state
@@ -394,7 +398,7 @@ class Response:
         self.default_encoding = "utf-8"
         self.stream = BytesBody()
         self.is_closed = True
-        self._text = self._cookies = self._started_at = self._most = None
+        self._text = self._cookies = self._started_at = self._ended_at = self._most = None
 
     def _begin(self) -> None:
         if self.is_stream_consumed:

@@ -260,7 +260,7 @@ class Pool:
             self._leave_idle(connection)
         exchange = connection.open()
         self._pulse.watch(connection)
-        if not connection.room(self.limits.max_streams_per_connection):
+        if connection.full(self.limits.max_streams_per_connection):
             lane.update(connection, room=False)
         return exchange
 
