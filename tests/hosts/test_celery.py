@@ -230,6 +230,20 @@ def test_a_delivery_that_is_revoked_gives_its_claim_back(
     assert receiver.effects == {"order-7": 1}
 
 
+def test_a_claim_that_has_gone_to_another_is_not_given_back(
+    redis: Broker, start: Start, receiver: Receiver
+) -> None:
+    receiver.answers.clear()
+    start("worker")
+    task = redis.send("celery_app.deliver", receiver.url, "order-7", {})
+    receiver.wait_until(lambda it: len(it.requests) == 1)
+    redis.store.set("delivery:order-7", "another")
+    redis.revoke(task)
+    assert redis.outcome(task)[0] == "REVOKED"
+    assert dump(redis).endswith("Requests waiting: 0.")
+    assert redis.store.get("delivery:order-7") == b"another"
+
+
 def test_the_demo_does_what_it_says() -> None:
     done = run("celery_demo.py", timeout=50)
     assert done.returncode == 0, done.stdout + done.stderr

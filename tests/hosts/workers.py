@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import redis
 from celery import Celery
 from kombu import pools
 
@@ -53,6 +54,13 @@ class Broker:
         """End a task, though it runs already."""
         with self._connection() as connection:
             self._app.control.revoke(task, terminate=True, connection=connection)
+
+    @property
+    def store(self) -> "redis.Redis":
+        """The Redis itself, where there is one."""
+        client = self._results.backend.client
+        assert isinstance(client, redis.Redis)
+        return client
 
     def state(self, task: str) -> str:
         return str(self._results.backend.get_state(task))
