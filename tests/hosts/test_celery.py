@@ -94,11 +94,11 @@ def test_a_hundred_tasks_at_once_share_one_client_and_few_connections(
     broker: Broker, start: Start, origin: OriginFactory
 ) -> None:
     server = origin()
-    tasks = [broker.send("celery_app.fetch", f"{server.url}/sleep/0.5?{number}") for number in range(100)]
+    tasks = [broker.send("celery_app.fetch", f"{server.url}/sleep/1.5?{number}") for number in range(100)]
     start("worker")
     assert broker.results(tasks) == ["slept\n"] * 100
     seen = server.stats()
-    assert sorted(seen.paths) == sorted(f"/sleep/0.5?{number}" for number in range(100))
+    assert sorted(seen.paths) == sorted(f"/sleep/1.5?{number}" for number in range(100))
     assert len(seen.connections) <= 2
     assert max(record.most_open_streams for record in seen.connections) >= 20
     assert streams_taken(dump(broker)) == 0
@@ -122,8 +122,8 @@ def test_tasks_that_are_timed_out_or_revoked_leave_no_place_taken(
 
     text = dump(broker)
     assert streams_taken(text) == 0, text
-    shared.wait_until(lambda stats: len(stats.resets) == len(stats.requests))
-    closed = lone.wait_until(lambda stats: not stats.open).connections
+    shared.wait_until(lambda stats: len(stats.resets) == len(stats.requests), 20)
+    closed = lone.wait_until(lambda stats: not stats.open, 20).connections
     pages = [broker.send("celery_app.fetch", one.url) for one in servers]
     assert broker.results(pages) == ["hello\n"] * 2
     assert [len(one.stats().connections) for one in servers] == [1, len(closed) + 1]
@@ -139,7 +139,7 @@ def test_a_warm_shutdown_lets_tasks_finish_and_says_goodbye(
     worker.tell(signal.SIGTERM)
     worker.wait_for_end()
     assert broker.results(tasks) == ["slept\n"] * 10
-    (connection,) = server.wait_until(lambda stats: not stats.open).connections
+    (connection,) = server.wait_until(lambda stats: not stats.open, 20).connections
     assert (connection.goaway, connection.closed_by, connection.resets) == (0, "peer", [])
 
 
@@ -179,7 +179,7 @@ def test_a_webhook_that_is_refused_for_good_is_not_delivered_again(
 def test_a_worker_is_killed_after_the_effect_and_another_one_is_told_that_it_is_there(
     redis: Broker, start: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TEST_VISIBILITY", "4")
+    monkeypatch.setenv("TEST_VISIBILITY", "6")
     receiver.answers.clear()
     first = start("first")
     task = redis.send("celery_app.deliver", receiver.url, "order-7", {"paid": True})
@@ -195,8 +195,9 @@ def test_a_worker_is_killed_after_the_effect_and_another_one_is_told_that_it_is_
 
 
 def test_a_delivery_that_is_sent_several_times_makes_one_request(
-    redis: Broker, start: Start, receiver: Receiver
+    redis: Broker, start: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TEST_LEASE", "8")
     receiver.answers.clear()
     start("worker")
 

@@ -51,9 +51,12 @@ class Broker:
         return str(sent.id)
 
     def revoke(self, task: str) -> None:
-        """End a task, though it runs already."""
-        with self._connection() as connection:
-            self._app.control.revoke(task, terminate=True, connection=connection)
+        """End a task that runs; told again if it does not help, since a worker hears it only after it is ready."""
+        with gevent.Timeout(PATIENCE, RuntimeError(f"{task} was not revoked")):
+            while self.state(task) not in ENDED:
+                with self._connection() as connection:
+                    self._app.control.revoke(task, terminate=True, connection=connection)
+                gevent.sleep(0.2)
 
     @property
     def store(self) -> "redis.Redis":
