@@ -125,9 +125,8 @@ def deliver(self: Task, webhook_url: str, delivery_id: str, payload: dict[str, A
     if not store.set(key, owner, nx=True, ex=LEASE):
         if store.get(key) == b"done":
             return "was delivered before"
-        raise self.retry(
-            countdown=LEASE
-        )  # another one is at it; by then it has done it, or its claim is over
+        # Another one is at it.  When its claim is over, it has done so, or has failed.
+        raise self.retry(countdown=LEASE)
     try:
         post(webhook_url, delivery_id, payload)
     except BaseException:  # GreenletExit and gevent.Timeout as well
