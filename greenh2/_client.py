@@ -363,33 +363,31 @@ class Client(Verbs):
     ) -> Request:
         # What the middlewares and the transport read, they read from the extensions: a copy, for the caller
         # may send the same request again with other wishes.
-        defaults, extensions = self._defaults, dict(request.extensions)
-        if not isinstance(auth, UseClientDefault):
-            wanted = auth_of(auth)
-        elif "auth" in extensions:
-            wanted = auth_of(extensions["auth"])
+        defaults = self._defaults
+        extensions = {
+            "auth": defaults.auth,
+            "follow_redirects": defaults.follow_redirects,
+            "timeout": defaults.timeout,
+            **request.extensions,
+        }
+        if auth is not USE_CLIENT_DEFAULT:
+            extensions["auth"] = auth
+        if extensions["auth"] is None:
+            extensions["auth"] = auth_in_url(request.url)
         else:
-            wanted = defaults.auth
-        extensions["auth"] = auth_in_url(request.url) if wanted is None else wanted
-        if not isinstance(follow_redirects, UseClientDefault):
+            extensions["auth"] = auth_of(extensions["auth"])
+        if follow_redirects is not USE_CLIENT_DEFAULT:
             extensions["follow_redirects"] = follow_redirects
-        else:
-            extensions.setdefault("follow_redirects", defaults.follow_redirects)
-        timeout = _timeout_of(extensions.get("timeout", defaults.timeout))
-        extensions["timeout"] = timeout
+        timeout = extensions["timeout"]
+        if not isinstance(timeout, Timeout):
+            timeout = extensions["timeout"] = _timeout_of(timeout)
         extensions["deadline"] = Deadline(timeout)
         return derive(request, extensions=extensions)
 
 
 def _timeout_of(timeout: object) -> Timeout:
-    match timeout:
-        case Timeout():
-            return timeout
-        case Mapping():
-            # The form in which httpx carries it.
-            return Timeout(**timeout)
-        case _:
-            return Timeout(timeout)  # type: ignore[arg-type]  # checked there
+    # A mapping is the form in which httpx carries it.
+    return Timeout(**timeout) if isinstance(timeout, Mapping) else Timeout(timeout)  # type: ignore[arg-type]  # checked there
 
 
 def _name_request(error: RequestError, request: Request) -> None:

@@ -454,7 +454,7 @@ def _response(
             "reason_phrase": head.reason,
             "stream_id": exchange.stream_id,
             "timings": timings,
-            "connection_info": {**connection.facts, "reused": exchange.reused},
+            "connection_info": connection.facts | {"reused": exchange.reused},
         },
     )
 
