@@ -400,6 +400,7 @@ class Connection:
                     self._ring_uploads(event.stream_id)
                 case CapacityChanged():
                     self._settle()  # at once: who waited for this connection comes before who wants its place
+                    changed = False
                 case ConnectionFailed():
                     self._die(event.error, str(event.error))
                     return
