@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import signal
-import socket
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import gevent
 import pytest
 
 from tests.support.certificates import Certificates
+from tests.support.daemons import free_ports
 from tests.support.origins import Origin, OriginFactory, Stats
 from tests.support.processes import Child
 
@@ -43,20 +43,13 @@ ALL_WRONG = {
 }
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 class Locust:
     """One run of the program, with its workers if there are any."""
 
     def __init__(self, folder: Path, file: Path, *options: str) -> None:
         self.log = folder / "locust.log"
         self._results = folder / "results"
-        port = str(free_port())
+        port = str(*free_ports(1))
         command = [sys.executable, "-m", "locust", "-f", str(file), "--headless", "--only-summary"]
         command += ["--csv", str(self._results), "--json-file", str(self._results)]
         command += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port]
