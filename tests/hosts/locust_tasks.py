@@ -5,9 +5,11 @@ Each does one round of requests that can be counted, and then waits until it is 
 
 import os
 import sys
+import time
 from pathlib import Path
 
-from locust import constant, task
+from locust import constant, events, task
+from locust.exception import LocustError, ResponseError
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
@@ -18,6 +20,34 @@ import greenh2
 ROUND = range(1, 21)
 
 
+@events.request.add_listener  # type: ignore[untyped-decorator]
+def check(
+    *,
+    request_type: str,
+    name: str,
+    response_time: float,
+    response_length: int,
+    response: greenh2.Response | None,
+    context: dict[str, object],
+    exception: Exception | None,
+    start_time: float,
+    url: str,
+) -> None:
+    """Check what every listener is told; Locust logs what goes wrong here."""
+    assert request_type in ("GET", "POST")
+    assert context == {"tea": "green", "cup": name == "log in"}
+    assert 0 < response_time < 40_000
+    assert 0 <= time.time() - start_time - response_time / 1000 < 20
+    assert url.startswith(("https://localhost:", "http://127.0.0.1:1/"))
+    assert "secret" not in url
+    assert (response is None) == isinstance(exception, greenh2.RequestError)
+    if response is None:
+        assert exception is not None
+        assert type(exception) is type(exception.__cause__)
+    else:
+        assert response_length == len(response.content)
+
+
 class Waiting(GreenH2User):
     """What all of them have in common: they tell the origin which process they are in."""
 
@@ -25,6 +55,9 @@ class Waiting(GreenH2User):
 
     share_connections = "SHARE" in os.environ
     wait_time = constant(1000)
+
+    def context(self) -> dict[str, object]:
+        return {"tea": "green", "cup": False}
 
     def on_start(self) -> None:
         self.client.greenh2.headers["X-Worker"] = str(os.getpid())
@@ -35,16 +68,21 @@ class Counting(Waiting):
 
     @task
     def go(self) -> None:
-        self.client.get("/cookie", params={"user": str(id(self))}, name="log in")
+        self.client.get("/cookie", params={"user": str(id(self))}, name="log in", context={"cup": True})
         for size in ROUND:
             self.client.get(f"/bytes/{size}", name="/bytes/[size]")
         self.client.get("/sleep/0.2")
         self.client.get("/redirect?to=/bytes/7", name="redirect")
+        self.client.get("/redirect?to=/", name="redirect, not followed", follow_redirects=False)
         self.client.post("/echo", json={"tea": "green"})
-        with self.client.get("/headers", name="who am I?", catch_response=True) as answer:
-            cookies = [value for name, value in answer.json()["headers"] if name.lower() == "cookie"]
-            if cookies != [f"user={id(self)}"]:
-                answer.failure(f"these are not this user's cookies: {cookies}")
+        with self.client.get(
+            "/headers", name="who am I?", auth=("tea", "secret"), catch_response=True
+        ) as answer:
+            sent = {name.lower(): value for name, value in answer.json()["headers"]}
+            if sent["cookie"] != f"user={id(self)}":
+                answer.failure(f"these are not this user's cookies: {sent['cookie']}")
+            elif not sent["authorization"].startswith("Basic "):
+                answer.failure("these are not this user's words")
 
 
 class Failing(Waiting):
@@ -64,6 +102,28 @@ class Failing(Waiting):
             assert not answer.ok
         with self.client.get("/bytes/5", name="wrong content", catch_response=True) as answer:
             answer.failure(f"{len(answer.content)} bytes, not 6")
+        with self.client.get("/bytes/5", name="no tea", catch_response=True):
+            raise ResponseError("no tea")
+        try:
+            with self.client.get("/bytes/5", name="said, then raised", catch_response=True) as answer:
+                answer.failure(KeyError("tea"))
+                raise ValueError
+        except ValueError:
+            self.client.get("/status/500", name="the ValueError came through")
+        try:
+            with self.client.get("/bytes/5", name="only raised", catch_response=True) as answer:
+                raise ValueError
+        except ValueError:
+            self.client.get("/status/500", name="the ValueError came through")
+        try:
+            self.client.get("/status/500", name="decided too late").success()
+        except LocustError:
+            self.client.get("/status/500", name="that is said")
+        try:
+            with self.client.get("/status/500", name="not to be caught"):
+                raise AssertionError("a with block that could say nothing")
+        except LocustError:
+            self.client.get("/status/500", name="that is said")
         for timeout in (0.1, 0.13, 0.16):
             self.client.get("/stall", name="no answer", timeout=timeout)
             self.client.get("/stall", name="too long", timeout=greenh2.Timeout(5.0, total=timeout))
@@ -76,3 +136,15 @@ class Hanging(Waiting):
     def go(self) -> None:
         self.client.get("/bytes/1000")
         self.client.get("/stall")
+
+
+class Setting(Waiting):
+    """The class says how connections are made."""
+
+    verify = os.environ.get("VERIFY", True)
+    http2 = False
+    default_headers = {"X-Team": "tea"}  # noqa: RUF012 - as a locustfile has it
+
+    @task
+    def go(self) -> None:
+        self.client.get("/")

@@ -26,6 +26,7 @@ ALL_WELL = {
     "GET /bytes/[size]": ROUND,
     "GET /sleep/0.2": 1,
     "GET redirect": 1,
+    "GET redirect, not followed": 1,
     "POST /echo": 1,
     "GET who am I?": 1,
 }
@@ -38,6 +39,12 @@ ALL_WRONG = {
     "GET missing, as it should be": 1,
     "GET nothing said": 1,
     "GET wrong content": 1,
+    "GET no tea": 1,
+    "GET said, then raised": 1,
+    "GET the ValueError came through": 2,
+    "GET decided too late": 1,
+    "GET not to be caught": 1,
+    "GET that is said": 2,
     "GET no answer": 3,
     "GET too long": 3,
 }
@@ -145,8 +152,7 @@ def test_what_is_counted_is_what_the_origin_saw(
     locust.wait_for_count(users * sum(ALL_WELL.values()))
     log = locust.stop()
 
-    assert "Shutting down (exit code 0)" in log
-    assert "Traceback" not in log
+    assert ("Shutting down (exit code 0)" in log, "Traceback" in log) == (True, False), log
     statistics = locust.statistics()
     assert numbers(statistics, "num_requests") == {name: users * count for name, count in ALL_WELL.items()}
     assert numbers(statistics, "num_failures") == {}
@@ -187,8 +193,8 @@ def test_failures_are_counted_by_name_and_reason(
     locust.wait_for_count(users * sum(ALL_WRONG.values()))
     log = locust.stop()
 
-    assert "Shutting down (exit code 1)" in log  # as Locust does for failures
-    assert "Traceback" not in log
+    # Failures make the exit code, as Locust has it.
+    assert ("Shutting down (exit code 1)" in log, "Traceback" in log) == (True, False), log
     statistics = locust.statistics()
     assert numbers(statistics, "num_requests") == {name: users * count for name, count in ALL_WRONG.items()}
     wrong = {name: count for name, count in ALL_WRONG.items() if name != "GET missing, as it should be"}
@@ -202,11 +208,41 @@ def test_failures_are_counted_by_name_and_reason(
     assert failures["refused", refused] == users * ROUND
     assert failures["wrong content", "CatchResponseError('5 bytes, not 6')"] == users
     assert failures["no answer", f"ReadTimeout('{server.url} did not answer for ... s')"] == users * 3
+    assert failures["no tea", "ResponseError('no tea')"] == users
+    assert failures["said, then raised", "KeyError('tea')"] == users
     kinds = {(name, error.partition("(")[0]) for name, error in failures}
     assert {("cut off", "ServerDisconnected"), ("too much", "ResponseTooLarge")} <= kinds
     assert ("too long", "TotalTimeout") in kinds
     assert len(failures) == len(wrong)  # one line for each, however the seconds may differ
     everything_is_closed(server)
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "not trusted"])
+def test_connections_are_made_as_the_class_says(
+    start: Callable[..., Locust],
+    origin: OriginFactory,
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    trusted: bool,
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    if trusted:
+        monkeypatch.setenv("VERIFY", certificates.ca_file)
+    server = origin(alpn=("h2", "http/1.1"))
+    locust = start("tests/hosts/locust_tasks.py", server, "-u", "2", "-r", "2", "Setting")
+    locust.wait_for_count(2)
+    locust.stop()
+    assert numbers(locust.statistics(), "num_requests") == {"GET /": 2}
+    seen = everything_is_closed(server)
+    if trusted:
+        assert locust.failures() == Counter()
+        assert {connection.protocol for connection in seen.connections} == {"http/1.1"}
+        assert all(("X-Team", "tea") in request.headers for request in seen.requests)
+    else:
+        [(name, error)] = locust.failures()
+        assert (name, locust.failures()[name, error]) == ("/", 2)
+        assert error.startswith("ConnectError(") and "certificate" in error
+    assert len(seen.requests) == (2 if trusted else 0)
 
 
 @pytest.mark.parametrize("protocol", ["h2", "http/1.1"])
@@ -226,8 +262,7 @@ def test_users_killed_in_the_midst_of_a_request_leave_nothing(
     locust.wait_until(lambda: server.stats().paths.count("/stall") == users, "all are in their request")
     log = locust.stop()
 
-    assert "Shutting down (exit code 0)" in log
-    assert "Traceback" not in log
+    assert ("Shutting down (exit code 0)" in log, "Traceback" in log) == (True, False), log
     assert numbers(locust.statistics(), "num_requests") == {"GET /bytes/1000": users}
     assert locust.failures() == Counter()
     seen = everything_is_closed(server)
@@ -246,8 +281,7 @@ def test_the_example_runs_as_it_says(
     locust = start("examples/locust_user.py", server, "-u", "20", "-r", "20", "-t", "4s", *processes)
     log = locust.end()
 
-    assert "Shutting down (exit code 0)" in log
-    assert "Traceback" not in log
+    assert ("Shutting down (exit code 0)" in log, "Traceback" in log) == (True, False), log
     counted = numbers(locust.statistics(), "num_requests")
     assert set(counted) == {"GET /", "GET /?page=[number]"}
     assert numbers(locust.statistics(), "num_failures") == {}
