@@ -8,8 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import gevent
 from locust import constant, events, task
-from locust.exception import LocustError, ResponseError
+from locust.exception import LocustError, ResponseError, StopUser
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
@@ -95,7 +96,8 @@ class Failing(Waiting):
             self.client.get(f"http://127.0.0.1:1/{size}", name="refused")
         self.client.get("/status/503")
         self.client.get("/close-body", name="cut off")
-        self.client.get("/gzip", name="too much", extensions={"max_response_bytes": 1000})
+        for page in range(3):
+            self.client.get(f"/gzip?{page}", name="too much", extensions={"max_response_bytes": 1000})
         with self.client.get("/status/404", name="missing, as it should be", catch_response=True) as answer:
             answer.success()
         with self.client.get("/status/404", name="nothing said", catch_response=True) as answer:
@@ -136,6 +138,22 @@ class Hanging(Waiting):
     def go(self) -> None:
         self.client.get("/bytes/1000")
         self.client.get("/stall")
+
+
+class Leaving(Waiting):
+    """The first one leaves, and the others go on."""
+
+    leaver: GreenH2User | None = None
+
+    @task
+    def go(self) -> None:
+        self.client.get("/bytes/1")
+        if Leaving.leaver is None:
+            Leaving.leaver = self
+            raise StopUser
+        while not Leaving.leaver.client.greenh2.is_closed:
+            gevent.sleep(0.01)
+        self.client.get("/bytes/2")
 
 
 class Setting(Waiting):

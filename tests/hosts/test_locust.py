@@ -35,7 +35,7 @@ ALL_WRONG = {
     "GET refused": ROUND,
     "GET /status/503": 1,
     "GET cut off": 1,
-    "GET too much": 1,
+    "GET too much": 3,
     "GET missing, as it should be": 1,
     "GET nothing said": 1,
     "GET wrong content": 1,
@@ -215,6 +215,25 @@ def test_failures_are_counted_by_name_and_reason(
     assert ("too long", "TotalTimeout") in kinds
     assert len(failures) == len(wrong)  # one line for each, however the seconds may differ
     everything_is_closed(server)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+def test_a_user_who_leaves_closes_nothing_of_others(
+    start: Callable[..., Locust], origin: OriginFactory, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    users = 4
+    if shared:
+        monkeypatch.setenv("SHARE", "1")
+    server = origin()
+    locust = start("tests/hosts/locust_tasks.py", server, "-u", "4", "-r", "4", "Leaving")
+    locust.wait_for_count(2 * users - 1)
+    server.wait_until(lambda stats: len(stats.open) == (1 if shared else users - 1), timeout=10.0)
+    log = locust.stop()
+    assert ("Shutting down (exit code 0)" in log, "Traceback" in log) == (True, False), log
+    counted = numbers(locust.statistics(), "num_requests")
+    assert counted == {"GET /bytes/1": users, "GET /bytes/2": users - 1}
+    seen = everything_is_closed(server)
+    assert len(seen.connections) == (1 if shared else users)
 
 
 @pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "not trusted"])
