@@ -126,8 +126,6 @@ def fetch(client: greenh2.Client, url: str, file: BinaryIO, tell: Tell) -> Downl
             break
         except greenh2.TransportError:
             download.broke_off()
-            if download.there == download.total:
-                break  # nothing but the end was missing
             in_vain = 0 if download.there > before else in_vain + 1
             if in_vain == PATIENCE:
                 raise

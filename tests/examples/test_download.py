@@ -1,5 +1,6 @@
 """The download is whole and right, however often the connection breaks, or it is not there at all."""
 
+import errno
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ download.download_our_own()
 
 @dataclass
 class Act:
-    """How one request is answered; `sent` is where the connection is closed, None at the end."""
+    """How one request is answered; `sent` is where the content ends, None at its end."""
 
     content: bytes = OLD
     etag: str = '"old"'
@@ -35,6 +36,7 @@ class Act:
     ranges: bool = True
     status: str = ""
     length: bool = True
+    torn: bool = False  # nothing says that it has ended
     headers: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -48,6 +50,7 @@ class Shelf:
 
     def __call__(self, environ: dict[str, str], start_response: Callable[..., object]) -> Iterator[bytes]:
         act = self._acts.pop(0) if len(self._acts) > 1 else self._acts[0]
+        assert environ["HTTP_ACCEPT_ENCODING"] == "identity"
         wanted, condition = environ.get("HTTP_RANGE", ""), environ.get("HTTP_IF_RANGE", "")
         self.asked.append((wanted, condition))
         first = 0
@@ -61,6 +64,8 @@ class Shelf:
             headers.append(("Content-Range", f"bytes {first}-{size - 1}/{size}"))
         start_response(act.status or ("206 Partial Content" if first else "200 OK"), [*headers, *act.headers])
         yield act.content[first : act.sent]
+        if act.torn:
+            raise ConnectionResetError(errno.ECONNRESET, "as the server takes it, without a word")
 
 
 @pytest.mark.parametrize("patched", [False, True], ids=["unpatched", "patched"])
@@ -116,6 +121,18 @@ def test_wrong_bytes_make_the_exit_code() -> None:
             [("", "")] * 2,
             "resumed: 0, begun anew: 1",
         ),
+        (
+            [Act(sent=HALF), Act(NEW[:100], etag='"new"')],
+            NEW[:100],
+            [("", ""), (f"bytes={HALF}-", '"old"')],
+            "resumed: 0, begun anew: 1",
+        ),
+        (
+            [Act(sent=HALF, length=False, torn=True), Act()],
+            OLD,
+            [("", "")] * 2,
+            "resumed: 0, begun anew: 1",
+        ),
         ([Act(b"")], b"", [("", "")], "resumed: 0, begun anew: 0"),
     ],
     ids=[
@@ -127,6 +144,8 @@ def test_wrong_bytes_make_the_exit_code() -> None:
         "without ranges",
         "without an ETag",
         "with a weak ETag",
+        "shorter meanwhile",
+        "without a length, broken off",
         "empty",
     ],
 )
@@ -156,12 +175,27 @@ def test_the_file_is_whole_whatever_the_server_does(
             2,
         ),
         (
-            [Act(sent=HALF), Act(headers=[("Content-Range", f"bytes {HALF}-{len(OLD)}/{len(OLD) + 1}")])],
+            [Act(sent=HALF), Act(headers=[("Content-Range", f"bytes {HALF}-{len(OLD) - 1}/{len(OLD) + 1}")])],
             f"bytes {HALF} and up of {len(OLD)} were asked for",
             2,
         ),
+        (
+            [Act(sent=HALF), Act(headers=[("Content-Range", f"bytes {HALF}-{len(OLD) - 2}/{len(OLD)}")])],
+            f"bytes {HALF} and up of {len(OLD)} were asked for",
+            2,
+        ),
+        ([Act(sent=HALF), Act(sent=HALF + 10, length=False)], f"{HALF + 10} bytes came, of {len(OLD)}", 2),
     ],
-    ids=["missing", "encoded", "always broken off", "busy", "another part", "another length"],
+    ids=[
+        "missing",
+        "encoded",
+        "always broken off",
+        "busy",
+        "another part",
+        "another length",
+        "a smaller part",
+        "less than it says",
+    ],
 )
 def test_what_cannot_be_had_whole_leaves_no_file(
     tmp_path: Path, acts: list[Act], error: str, requests: int
