@@ -122,7 +122,7 @@ def test_an_address_to_connect_from_is_heeded(raw_server: RawServers, make: Make
 
 def test_options_of_the_socket_are_set(raw_server: RawServers, family: Family, make: Make) -> None:
     server = raw_server(tls=False)
-    with pytest.raises(family.ConnectError, match="option .* was refused"):
+    with pytest.raises(family.ConnectError, match="the socket option"):
         make(socket_options=[(socket.IPPROTO_TCP, 9999, 1)]).get(f"http://127.0.0.1:{server.port}/")
 
 
