@@ -189,10 +189,10 @@ class NetworkStream:
 def _extensions(response: Response) -> dict[str, Any]:
     had = response.extensions
     extensions = {name: had[name] for name in _TOLD if name in had}
-    if phrase := had.get("reason_phrase"):
-        extensions["reason_phrase"] = phrase
     if had.get("http_version") == b"HTTP/2":
         extensions["stream_id"] = had["stream_id"]
+    elif "reason_phrase" in had:
+        extensions["reason_phrase"] = had["reason_phrase"]
     extensions["network_stream"] = NetworkStream(response)
     return extensions
 

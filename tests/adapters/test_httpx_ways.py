@@ -1,4 +1,4 @@
-"""By which ways a GreenTransport of httpx and httpx2 leads out: proxies, Unix sockets, addresses, repeats."""
+"""The ways that a GreenTransport of httpx and httpx2 takes: proxies, Unix sockets, addresses, repeats."""
 
 import importlib
 import socket
@@ -143,3 +143,15 @@ def test_a_connection_that_cannot_be_made_is_tried_again_so_often(family: Family
 def test_both_a_unix_socket_and_a_proxy_are_too_much(transport_class: Any) -> None:
     with pytest.raises(ValueError, match="uds= and proxy="):
         transport_class(uds="/nowhere", proxy="http://localhost")
+
+
+@pytest.mark.parametrize(("phrase", "told"), [(b" ", ""), (b" So Be It", "So Be It")])
+def test_the_phrase_behind_a_status_is_told_as_it_stood_even_where_there_is_none(
+    raw_server: RawServers, make: Make, phrase: bytes, told: str
+) -> None:
+    server = raw_server(tls=False)
+    job = gevent.spawn(make().get, f"http://localhost:{server.port}/")
+    peer = server.accept()
+    head_of(peer)
+    peer.send_bytes(b"HTTP/1.1 200" + phrase + b"\r\nContent-Length: 0\r\n\r\n")
+    assert job.get().reason_phrase == told
