@@ -87,7 +87,7 @@ def test_a_proxy_without_a_host_is_an_invalid_url_of_httpx(family: Family, trans
         transport_class(proxy="http://")
 
 
-def test_what_a_client_mounts_by_the_environment_of_httpx_is_taken_in_its_place(
+def test_one_that_is_mounted_is_taken_in_place_of_the_other(
     raw_server: RawServers, family: Family, transport_class: Any
 ) -> None:
     server = raw_server(tls=False)
