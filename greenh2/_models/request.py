@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from greenh2._errors import LocalProtocolError, RequestNotRead
-from greenh2._models.body import Body, BytesBody, IterableBody, RequestContent, RequestData, encode_body
+from greenh2._models.body import Body, BytesBody, LostBody, RequestContent, RequestData, encode_body
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import TOKEN_CHARS, Headers, HeaderTypes
 from greenh2._models.url import URL, QueryParamTypes
@@ -97,7 +97,7 @@ class Request:
     def read(self) -> bytes:
         """Read the body into memory, whence it may be sent any number of times, and return it.
 
-        Raises StreamConsumed when it was a stream, and is used up.
+        Raises StreamConsumed when it was a stream, and is used up, StreamClosed when pickling has lost it.
         """
         if not isinstance(self.body, BytesBody):
             self.body = BytesBody(b"".join(self.body.chunks()))
@@ -116,8 +116,7 @@ class Request:
         if content is not None:
             self.body = BytesBody(content)
         else:
-            self.body = IterableBody(iter(()))
-            self.body.chunks()  # A stream cannot be pickled: it counts as used up.
+            self.body = LostBody()
 
     def _complete(self, body_headers: list[tuple[str, str]]) -> None:
         headers, names = self.headers, self.headers.raw_names

@@ -167,9 +167,11 @@ class Response:
 
     @property
     def reason_phrase(self) -> str:
-        """What the server calls the status; HTTP/2 sends no phrase, so that it is the registered one."""
-        phrase: bytes = self.extensions.get("reason_phrase", b"")
-        return phrase.decode("ascii", "ignore") if phrase else codes.get_reason_phrase(self.status_code)
+        """What the server calls the status, which may be nothing; the registered phrase over HTTP/2, which has none."""
+        phrase: bytes | None = self.extensions.get("reason_phrase")
+        if phrase is None or (not phrase and self.extensions.get("http_version") == b"HTTP/2"):
+            return codes.get_reason_phrase(self.status_code)
+        return phrase.decode("ascii", "ignore")
 
     @property
     def stream_id(self) -> int | None:

@@ -284,7 +284,9 @@ class Http1Protocol:
 
     def _disconnected(self) -> ServerDisconnected:
         when = "before the response ended" if self._started else "without sending a response"
-        return ServerDisconnected(f"{self._origin} closed the connection {when}")
+        error = ServerDisconnected(f"{self._origin} closed the connection {when}")
+        error.partial = self._started
+        return error
 
     def _fail(self, error: TransportError, events: list[Event]) -> None:
         self._retired = self._broken = True
