@@ -12,6 +12,7 @@ from hpack.table import HeaderTable
 from greenh2._protocol.events import Fields
 from greenh2._protocol.fields import FieldSection, regular_fields, section_size
 from greenh2._protocol.frames import FrameViolation
+from greenh2._protocol.memory import Memory
 
 #: The most of a peer's SETTINGS_HEADER_TABLE_SIZE that the encoder makes use of (bytes; RFC 7541's default).
 MAX_ENCODER_TABLE = 4096
@@ -26,8 +27,8 @@ MAX_INDEXED_FIELD = 512
 #: A larger block is not remembered (bytes).
 MAX_BLOCK = 4096
 
-#: In place of a count of changes: whatever the table holds, and no table at all.
-_ANY, _NEVER = -1, -2
+#: In place of a count of changes: the block is of no table.
+_NEVER = -1
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -104,12 +105,12 @@ class BlockEncoder(BoundedEncoder):
 
     header_table: WatchedTable
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory) -> None:
         super().__init__()
         self.header_table = WatchedTable()
         self._pieces: dict[tuple[bytes, bytes], bytes] = {}
         self._pieces_of = 0
-        self._met: dict[tuple[bytes, bytes], None] = {}
+        self._met = memory.met
         self._regular: dict[tuple[tuple[bytes, bytes], ...], Regular] = {}
 
     def regular(self, fields: Fields) -> Regular:
@@ -164,26 +165,30 @@ class BlockDecoder:
     """Decodes header blocks, and remembers them: servers repeat themselves.
 
     A block that refers to the table says the same until the table changes.  One that does not says the same for ever,
-    but may add to the table (nginx adds its fields every time, and never refers to them): that is owed to the table
-    until a block comes that is not remembered.
+    and on every connection, but may add to the table (nginx adds its fields every time, and never refers to them): that
+    is owed to the table until a block comes that is not remembered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._decoder = Decoder(MAX_DECODED_BLOCK)
         self._decoder.header_table = self._table = WatchedTable()
-        self._sections: dict[bytes, tuple[FieldSection, Fields, int]] = {}
+        self._lasting = memory.sections
+        #: Those that refer to the table, and how often it had changed by then.
+        self._passing: dict[bytes, tuple[FieldSection, int]] = {}
         # More entries than this do not fit into the table (RFC 7541 section 4.1): those before would be pushed out.
         self._owed: deque[tuple[bytes, bytes]] = deque(maxlen=HeaderTable.DEFAULT_SIZE // 32)
 
     def decode(self, block: bytes) -> FieldSection:
         """Return the fields as they are.  Raises FrameViolation, after which the tables of both sides differ."""
-        remembered = self._sections.get(block)
-        if remembered is not None:
-            section, added, changes = remembered
-            if changes == _ANY or (changes == self._table.changes and not self._owed):
-                self._owed.extend(added)
-                return section
+        if (lasting := self._lasting.get(block)) is not None:
+            section, added = lasting
+            self._owed.extend(added)
+            return section
         table = self._table
+        if not self._owed and (passing := self._passing.get(block)) is not None:
+            section, changes = passing
+            if changes == table.changes:
+                return section
         for name, value in self._owed:
             table.add(name, value)
         self._owed.clear()
@@ -191,8 +196,11 @@ class BlockDecoder:
         table.needed = False
         changes = table.changes
         section = FieldSection(self._decode(block))
-        if len(block) <= MAX_BLOCK and (not table.needed or changes == table.changes):
-            _remember(self._sections, block, (section, table.added, changes if table.needed else _ANY))
+        if len(block) <= MAX_BLOCK:
+            if not table.needed:
+                _remember(self._lasting, block, (section, table.added))
+            elif changes == table.changes:
+                _remember(self._passing, block, (section, changes))
         return section
 
     def _decode(self, block: bytes) -> Fields:

@@ -46,6 +46,7 @@ from greenh2._protocol.frames import (
 from greenh2._protocol.goaway import Goaway, code_name
 from greenh2._protocol.hpack import BlockDecoder, BlockEncoder
 from greenh2._protocol.machine import MAX_FRAME_SIZE, Machine
+from greenh2._protocol.memory import Memory
 from greenh2._protocol.stream import MAX_WINDOW, Stream
 
 #: Streams that are over and remembered.
@@ -62,13 +63,14 @@ class Http2Protocol:
     name = "HTTP/2"
     multiplexed = True
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, memory: Memory | None = None) -> None:
+        memory = memory or Memory()
         self._origin = origin
-        self._encoder = BlockEncoder()
+        self._encoder = BlockEncoder(memory)
         self._machine = Machine(self._encoder)
         self._splitter = FrameSplitter(MAX_FRAME_SIZE)
         self._frames: Iterator[Frame] = iter(())
-        self._decoder = BlockDecoder()
+        self._decoder = BlockDecoder(memory)
         self._streams: dict[int, Stream] = {}
         #: Streams on which both sides have said their last word; the oldest are forgotten.
         self._ended: dict[int, None] = {}
