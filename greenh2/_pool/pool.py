@@ -28,7 +28,7 @@ from greenh2._pool import reaper, report
 from greenh2._pool.lane import Lane, Reuse
 from greenh2._pool.pulse import UNANSWERED, Pulse
 from greenh2._pool.relief import NEEDED, Relief
-from greenh2._pool.waiter import PLACE, Holder, Place, Waiter
+from greenh2._pool.waiter import PLACE, Grant, Holder, Place, Waiter
 
 PoolLane = Lane[Connection, Waiter]
 #: Lanes that are remembered for their protocol alone; more are forgotten.
@@ -107,7 +107,18 @@ class Pool:
         return None
 
     def _wait(self, waiter: Waiter, trace: Trace | None) -> Exchange:
+        while True:
+            grant = self._granted(waiter)
+            if isinstance(grant, TransportError):
+                raise grant
+            exchange = grant if isinstance(grant, Exchange) else self._dial(waiter, trace)
+            if exchange is not None:
+                return exchange
+
+    def _granted(self, waiter: Waiter) -> Grant | None:
+        """Return what a request was given after it has waited in the queue."""
         lane = waiter.lane
+        waiter.grant = None
         waiter.line_up()
         self._waiting[lane] = None
         try:
@@ -119,10 +130,7 @@ class Pool:
         except BaseException:
             self._withdraw(waiter)
             raise
-        grant = waiter.grant
-        if isinstance(grant, TransportError):
-            raise grant
-        return grant if isinstance(grant, Exchange) else self._dial(waiter, trace)
+        return waiter.grant
 
     def _withdraw(self, waiter: Waiter) -> None:
         """Take a request out that gave up, and hand back what it was granted meanwhile."""
@@ -142,7 +150,8 @@ class Pool:
             return deadline.error("connect", message)
         return deadline.error("pool", report.explain(self, waiter))
 
-    def _dial(self, waiter: Waiter, trace: Trace | None) -> Exchange:
+    def _dial(self, waiter: Waiter, trace: Trace | None) -> Exchange | None:
+        """Make a connection; None when that failed, and a stream on what there is can be waited for."""
         lane = waiter.lane
         leash = Leash()
         self._leashes[leash] = None
@@ -157,8 +166,7 @@ class Pool:
             self._end_dial(lane)
             if failure is not None and lane.alive and not self.closed:
                 lane.reluctant = True
-                waiter.grant = None
-                return self._wait(waiter, trace)  # for a stream on what there is
+                return None
             self._serve(lane)
             if isinstance(exc, TimeoutException) and waiter.deadline.exceeded():
                 raise waiter.deadline.error("connect", str(exc)) from exc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from itertools import islice
 from time import monotonic
+from typing import TypeAlias
 
 from gevent import getcurrent
 
@@ -25,6 +26,8 @@ class Place:
 
 #: One is like another.
 PLACE = Place()
+#: How a wait ends.
+Grant: TypeAlias = Exchange | Place | TransportError
 
 
 class Holder:
@@ -64,7 +67,7 @@ class Waiter:
         self.arrival = deadline.started_at
         self.since = monotonic()
         self.bell = Bell()
-        self.grant: Exchange | Place | TransportError | None = None
+        self.grant: Grant | None = None
         #: Seconds waited so far, by phase: for a place or a stream, and for somebody's dial.
         self.spent = {"pool": 0.0, "connect": 0.0}
 
@@ -109,7 +112,7 @@ class Waiter:
             waiters.clear()
             waiters.update(dict.fromkeys(in_order))
 
-    def give(self, grant: Exchange | Place | TransportError) -> None:
+    def give(self, grant: Grant) -> None:
         """Leave the queue with a grant."""
         del self.lane.waiters[self]
         self.grant = grant
