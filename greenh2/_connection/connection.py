@@ -83,6 +83,11 @@ class Connection:
         return self.channel.closed
 
     @property
+    def inherited(self) -> bool:
+        """Whether this is a copy in a forked child: what comes and goes on it is the parent's."""
+        return os.getpid() != self._pid
+
+    @property
     def usable(self) -> bool:
         """Whether the connection may take exchanges now or later."""
         return not (self.channel.closed or self.draining or self.protocol.retired or self.channel.write_error)
@@ -240,7 +245,7 @@ class Connection:
         """End an exchange early, at whatever point it is; its place is free when this returns."""
         if exchange not in self._exchanges:
             return
-        if os.getpid() != self._pid:
+        if self.inherited:
             self.abandon()
             return
         if exchange.stream_id in self._by_stream:
@@ -251,7 +256,7 @@ class Connection:
 
     def leave_soon(self, exchange: Exchange) -> None:
         """End an exchange from the loop: for finalizers, which may run anywhere, in any thread."""
-        if os.getpid() == self._pid and self._hub.loop is not None:
+        if not self.inherited and self._hub.loop is not None:
             self._hub.loop.run_callback_threadsafe(exchange.close)
 
     # -- the loop's side -------------------------------------------------------------------------------------
@@ -263,9 +268,7 @@ class Connection:
             self._hub.loop.run_callback(self._on_turn)
 
     def _on_turn(self) -> None:
-        if (
-            self._flush_due and os.getpid() == self._pid
-        ):  # else it was done already, or it is the parent's to do
+        if self._flush_due and not self.inherited:  # else it was done already, or it is the parent's to do
             self._flush()
 
     def _flush(self) -> None:
@@ -304,7 +307,7 @@ class Connection:
             self._die(error, "write failed")
 
     def _on_readable(self) -> None:
-        if os.getpid() != self._pid:  # a copy in a forked child: the bytes are the parent's
+        if self.inherited:
             self.channel.unwatch()
             return
         self._read()
@@ -313,6 +316,8 @@ class Connection:
 
     def _pump(self) -> None:
         """Take all that has arrived, within bounds."""
+        if self.inherited:
+            return
         end = inf if self._losing else monotonic() + LONGEST_TURN
         for _ in range(_MOST_READS):
             if self.closed or not self._read() or monotonic() > end:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from greenh2._errors import LocalProtocolError, StreamClosed, TransportError
+from greenh2._errors import LocalProtocolError, ReadError, StreamClosed, TransportError
 from greenh2._models.timeouts import Deadline, Phase
 from greenh2._net.bell import Bell
 from greenh2._protocol.events import Fields, RequestHead, ResponseHead
@@ -158,6 +158,9 @@ class Exchange:
             raise self._error
         if self._closed:
             raise StreamClosed("the response was closed before it was read to its end")
+        if self._connection.inherited:
+            origin = self._connection.route.origin
+            raise ReadError(f"the process was forked: what {origin} sends here is for its parent")
 
     def _advance(self, deadline: Deadline) -> None:
         """Send a piece of the body if that is possible; else wait until anything has changed for this exchange."""
