@@ -94,13 +94,13 @@ class Connection:
 
     @property
     def greeting(self) -> bool:
-        """Whether the peer has yet to say how many exchanges it allows."""
-        return self.protocol.greeting and not self.closed
+        """Whether the peer has yet to say how many exchanges it allows, and is trusted to do so."""
+        return self.protocol.greeting and not self.closed and not self.life.suspect
 
     @property
     def suspended(self) -> bool:
         """Whether more exchanges may be allowed soon (SETTINGS are under way), or none for now (a limit of 0)."""
-        return self.greeting or (self.usable and not self.protocol.streams_allowed)
+        return self.greeting or (self.usable and not self.protocol.streams_allowed and not self.life.suspect)
 
     @property
     def exchanges(self) -> Iterable[Exchange]:

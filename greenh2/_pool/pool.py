@@ -146,6 +146,8 @@ class Pool:
         phase = waiter.phase
         deadline = waiter.deadline
         if phase == "connect":
+            for connection in tuple(waiter.lane.greeting):  # made long ago, and has not said SETTINGS
+                connection.distrust(waiter.since)
             message = f"no connection to {waiter.lane.route.origin} within {waiter.spent['connect']:.3g} s"
             return deadline.error("connect", message)
         return deadline.error("pool", report.explain(self, waiter))
