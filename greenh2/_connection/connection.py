@@ -376,7 +376,8 @@ class Connection:
             return [ConnectionFailed(error)]
 
     def _dispatch(self, events: list[Event]) -> None:
-        changed = False
+        # A peer may say a thousand times in one turn that windows or limits have changed: it is looked at once.
+        changed = opened = settled = False
         for event in events:
             match event:
                 case DataReceived():
@@ -393,23 +394,28 @@ class Connection:
                             on_answered(self)
                         self.protocol.stop_sending(event.stream_id)
                         self._forget(exchange)
-                        changed = True
+                        changed, settled = True, False
                 case StreamFailed():
                     if (exchange := self._by_stream.get(event.stream_id)) is not None:
                         self._forget(exchange)
                         exchange.fail(event.error)
-                        changed = True
+                        changed, settled = True, False
+                case WindowOpened(stream_id=0):
+                    opened = True
                 case WindowOpened():
                     self._ring_uploads(event.stream_id)
-                case CapacityChanged():
+                case CapacityChanged() if not settled:
                     self._settle()  # at once: who waited for this connection comes before who wants its place
+                    settled = True
                 case ConnectionFailed():
                     self._die(event.error, str(event.error))
                     return
                 case _:
                     continue
-        if changed:
+        if changed and not settled:
             self._settle()
+        if opened:
+            self._ring_uploads()
 
     def _ring_uploads(self, stream_id: int = 0) -> None:
         for exchange in [self._by_stream.get(stream_id)] if stream_id else list(self._by_stream.values()):
