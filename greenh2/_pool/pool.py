@@ -79,9 +79,12 @@ class Pool:
         return tuple(self._idle)
 
     def hungry(self) -> list[PoolLane]:
-        """Return the lanes whose oldest request needs a place, in order of arrival."""
+        """Return the lanes whose oldest request needs a place, in order of arrival.
+
+        Behind all others are those whose last dial has failed, for this turn, and those that are at their first.
+        """
         lanes = [lane for lane in self._waiting if lane.hungry]
-        lanes.sort(key=lambda lane: next(iter(lane.waiters)).arrival)
+        lanes.sort(key=lambda lane: (lane.probing, lane.stumbled, next(iter(lane.waiters)).arrival))
         return lanes
 
     # -- for requests: switches greenlets ----------------------------------------------------------------------
@@ -165,6 +168,7 @@ class Pool:
             )
             if failure is not None and lane.stranded:
                 self._fail_waiters(lane, failure)
+            lane.stumbled = isinstance(exc, TransportError)
             self._end_dial(lane)
             if failure is not None and lane.alive and not self.closed:
                 lane.reluctant = True
@@ -352,6 +356,8 @@ class Pool:
         while self._waiting and self._has_place and (hungry := self.hungry()):
             if not self._serve_place(hungry[0]):
                 break
+            for lane in hungry:
+                lane.stumbled = False  # it has yielded once
 
     @property
     def _has_place(self) -> bool:
@@ -363,17 +369,17 @@ class Pool:
             if self._fit(decision.connection):
                 next(iter(lane.waiters)).give(self._open(decision.connection))
             return True
-        if not self._take_permit():
+        if not self._take_permit(evict=not lane.probing):
             return False
         lane.dials += 1
         next(iter(lane.waiters)).give(PLACE)
         self._tell_phase(lane)
         return True
 
-    def _take_permit(self) -> bool:
+    def _take_permit(self, *, evict: bool) -> bool:
         if self._permits is None or self._permits.acquire(blocking=False):
             return True
-        if not self._idle:
+        if not self._idle or not evict:
             return False
         oldest = next(iter(self._idle))
         self._lanes[oldest.route].remove(oldest)

@@ -283,6 +283,29 @@ def test_closing_the_client_ends_a_dial_that_leads_nowhere(make_client: MakeClie
     assert [type(job.exception) for job in jobs] == [greenh2.CloseError] * 3
 
 
+def test_an_origin_that_cannot_be_reached_does_not_take_all_places_from_one_that_can(
+    origin: OriginFactory, make_client: MakeClient, mute_port: int
+) -> None:
+    server = origin(alpn=("http/1.1",))
+    timeout = greenh2.Timeout(5.0, connect=0.8, pool=4.0)
+    client = make_client(limits=2, http2=False, timeout=timeout)
+    enough: list[bool] = []
+
+    def try_in_vain() -> None:
+        while not enough:
+            with pytest.raises(greenh2.TimeoutException):
+                client.get(f"https://localhost:{mute_port}/")
+
+    vain = [gevent.spawn(try_in_vain) for _ in range(30)]
+    gevent.sleep(0.1)
+    for _ in range(4):  # behind thirty, none of which gets anywhere
+        assert client.get(server.url, timeout=greenh2.Timeout(5.0, pool=2.5)).text == "hello\n"
+        gevent.sleep(0.05)
+    enough.append(True)
+    client.close()
+    gevent.joinall(vain, timeout=5)
+
+
 def test_after_the_dial_the_wait_goes_by_the_pool_timeout(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
