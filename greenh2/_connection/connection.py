@@ -83,9 +83,9 @@ class Connection:
         return self.channel.closed
 
     @property
-    def inherited(self) -> bool:
-        """Whether this is a copy in a forked child: what comes and goes on it is the parent's."""
-        return os.getpid() != self._pid
+    def orphaned(self) -> bool:
+        """Whether this is a copy in a forked child, so that all is the parent's, or the hub that drove it is gone."""
+        return os.getpid() != self._pid or self._hub.loop is None
 
     @property
     def usable(self) -> bool:
@@ -245,7 +245,7 @@ class Connection:
         """End an exchange early, at whatever point it is; its place is free when this returns."""
         if exchange not in self._exchanges:
             return
-        if self.inherited:
+        if self.orphaned:
             self.abandon()
             return
         if exchange.stream_id in self._by_stream:
@@ -256,19 +256,19 @@ class Connection:
 
     def leave_soon(self, exchange: Exchange) -> None:
         """End an exchange from the loop: for finalizers, which may run anywhere, in any thread."""
-        if not self.inherited and self._hub.loop is not None:
+        if not self.orphaned:
             self._hub.loop.run_callback_threadsafe(exchange.close)
 
     # -- the loop's side -------------------------------------------------------------------------------------
 
     def flush_soon(self) -> None:
         """Send, once in this turn of the loop, all that greenlets have put on its way."""
-        if not self._flush_due:
+        if not self._flush_due and self._hub.loop is not None:
             self._flush_due = True
             self._hub.loop.run_callback(self._on_turn)
 
     def _on_turn(self) -> None:
-        if self._flush_due and not self.inherited:  # else it was done already, or it is the parent's to do
+        if self._flush_due and not self.orphaned:  # else it was done already, or it is the parent's to do
             self._flush()
 
     def _flush(self) -> None:
@@ -307,7 +307,7 @@ class Connection:
             self._die(error, "write failed")
 
     def _on_readable(self) -> None:
-        if self.inherited:
+        if self.orphaned:
             self.channel.unwatch()
             return
         self._read()
@@ -316,7 +316,7 @@ class Connection:
 
     def _pump(self) -> None:
         """Take all that has arrived, within bounds."""
-        if self.inherited:
+        if self.orphaned:
             return
         end = inf if self._losing else monotonic() + LONGEST_TURN
         for _ in range(_MOST_READS):

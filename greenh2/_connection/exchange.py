@@ -158,9 +158,11 @@ class Exchange:
             raise self._error
         if self._closed:
             raise StreamClosed("the response was closed before it was read to its end")
-        if self._connection.inherited:
+        if self._connection.orphaned:
             origin = self._connection.route.origin
-            raise ReadError(f"the process was forked: what {origin} sends here is for its parent")
+            raise ReadError(
+                f"the process was forked, or the hub destroyed, in which the request to {origin} was made"
+            )
 
     def _advance(self, deadline: Deadline) -> None:
         """Send a piece of the body if that is possible; else wait until anything has changed for this exchange."""

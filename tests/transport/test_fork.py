@@ -9,6 +9,7 @@ from collections.abc import Callable
 import gevent
 import gevent.os
 import pytest
+from gevent.monkey import get_original
 
 import greenh2
 from tests.support.clients import BOTH, MakeClient
@@ -239,3 +240,28 @@ def test_forks_under_load_mix_no_bytes(origin: OriginFactory, make_client: MakeC
     finally:
         stop.append(True)
         gevent.joinall(workers, raise_error=True)
+
+
+@pytest.mark.parametrize("whose", ["the parent's", "the child's"])
+def test_a_client_resolves_names_after_a_fork_that_gevent_knows_nothing_of(
+    origin: OriginFactory, make_client: MakeClient, whose: str
+) -> None:
+    server = origin()
+    client = make_client()
+    client.get(server.url)  # localhost: the threads that resolve names have begun
+    report, tell = os.pipe()
+    pid = get_original("os", "fork")()  # as multiprocessing does without monkey patching
+    if pid == 0:
+        try:
+            mine = client if whose == "the parent's" else make_client()
+            os.write(tell, mine.get(server.url, timeout=5.0).content)
+        except BaseException as exc:
+            os.write(tell, repr(exc).encode())
+        finally:
+            os._exit(0)
+    os.close(tell)
+    assert os.read(report, 1000) == b"hello\n"
+    os.close(report)
+    with contextlib.suppress(ChildProcessError):  # gevent may have waited for it
+        os.waitpid(pid, 0)
+    assert client.get(server.url).text == "hello\n"

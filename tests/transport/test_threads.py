@@ -1,5 +1,6 @@
 """One client, several native threads: each has a hub, a pool and connections of its own."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -91,3 +92,38 @@ def test_closing_in_one_thread_wakes_the_requests_of_another(
     server.wait_until(lambda stats: bool(stats.requests))
     client.close()
     assert job.get(timeout=3) is greenh2.CloseError
+
+
+@pytest.mark.skipif(
+    os.environ.get("GEVENT_LOOP", "").startswith("libuv"),
+    reason="gevent's destroy() does not return in a thread whose libuv loop has a running watcher",
+)
+def test_a_thread_may_destroy_its_hub_and_go_on(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin()
+    client = make_client(timeout=None)
+    results: list[object] = []
+
+    def thread() -> None:
+        try:
+            unread = client.send(client.build_request("GET", f"{server.url}/bytes/5000000"), stream=True)
+            pieces = unread.iter_bytes()
+            next(pieces)
+            closed = client.send(client.build_request("GET", f"{server.url}/bytes/5000000"), stream=True)
+            gevent.get_hub().destroy()
+            closed.close()
+            results.append(client.get(server.url).text)
+            with pytest.raises(greenh2.ReadError, match="hub destroyed"):
+                for _ in pieces:
+                    pass
+            gevent.get_hub().destroy()
+            client.close()
+        except BaseException as exc:
+            results.append(exc)
+        finally:
+            gevent.get_hub().destroy()
+            results.append("ended")
+
+    before = len(sys._current_frames())
+    start_native_thread(thread, ())
+    wait_for(lambda: "ended" in results and len(sys._current_frames()) <= before)
+    assert results == ["hello\n", "ended"]
