@@ -344,6 +344,8 @@ class Connection:
             if channel.ended and not protocol.backlog:
                 events += self._understand(protocol.receive, b"")
         except TransportError as exc:
+            if protocol.farewell:
+                exc.args = (f"{exc}, after {protocol.farewell}",)
             self._die(exc, "read failed")
             return False
         self._dispatch(events)
