@@ -20,7 +20,7 @@ class CookiePolicy(DefaultCookiePolicy):
         """Tell whether the host may set a cookie for this domain."""
         if cookie.domain_specified and _is_address(host := request.origin_req_host):
             return cookie.domain.removeprefix(".") == host
-        allowed: bool = super().set_ok_domain(cookie, request)  # type: ignore[misc]  # typeshed does not know it
+        allowed: bool = super().set_ok_domain(cookie, request)
         return allowed
 
 

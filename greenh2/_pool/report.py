@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from gevent import Greenlet
+
 from greenh2._connection.connection import Connection
 from greenh2._connection.exchange import Exchange
 from greenh2._pool.waiter import Holder, Waiter
@@ -73,8 +75,19 @@ def _exchange(exchange: Exchange) -> str:
         state = "reading the body"
     else:
         state = "the body is not being read"
-    greenlet = holder.greenlet or "a greenlet that is gone"
-    return f"{holder.label}: for {held:.3f} s, {state}, by {greenlet}"
+    return f"{holder.label}: for {held:.3f} s, {state}, by {_greenlet(holder.greenlet)}"
+
+
+def _greenlet(greenlet: object | None) -> str:
+    """Name a greenlet, and what it runs, but not the arguments: a URL among them may hold a password."""
+    if greenlet is None:
+        return "a greenlet that is gone"
+    if not isinstance(greenlet, Greenlet):
+        return repr(greenlet)
+    named = f' "{greenlet.name}"' if "name" in vars(greenlet) else ""
+    run = getattr(greenlet, "_run", None)
+    runs = getattr(run, "__qualname__", type(run).__name__)
+    return f"<{type(greenlet).__name__}{named} at {id(greenlet):#x}: {runs}>"
 
 
 def _hint(pool: Pool, waiter: Waiter) -> str:

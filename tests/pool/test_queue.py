@@ -190,6 +190,22 @@ def test_dump_tells_the_same_at_any_time(origin: OriginFactory, make_client: Mak
     assert "1 connections, 0 streams, 0 waiting" in repr(client)
 
 
+def test_dump_tells_no_password_though_a_greenlet_was_given_one(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    client = make_client(limits=1)
+    url = f"{server.url}/stall".replace("//", "//name:secret@")
+    job = gevent.spawn(client.get, url)
+    server.wait_until(lambda stats: len(stats.requests) == 1)
+    with pytest.raises(greenh2.PoolTimeout) as caught:
+        client.get(origin().url, timeout=greenh2.Timeout(5.0, pool=0.05))
+    for text in client.dump(), str(caught.value):
+        assert "Verbs.get" in text
+        assert "secret" not in text
+    job.kill()
+
+
 def test_an_origin_may_be_bounded_by_itself(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin(alpn=("http/1.1",))
     client = make_client(limits=greenh2.Limits(max_connections=10, max_connections_per_origin=2))
