@@ -24,6 +24,7 @@ from greenh2._models.route import Route
 from greenh2._models.trace import log, logger
 from greenh2._net.channel import Channel
 from greenh2._net.clock import Clock
+from greenh2._net.threads import native_thread
 from greenh2._protocol.events import (
     LONGEST_TURN,
     CapacityChanged,
@@ -67,6 +68,7 @@ class Connection:
         self.ended_by: TransportError | None = None
         self._pid = os.getpid()
         self._hub = gevent.get_hub()
+        self._thread = native_thread()
         self._exchanges: dict[Exchange, None] = {}
         self._by_stream: dict[int, Exchange] = {}
         self._queued = 0
@@ -86,6 +88,11 @@ class Connection:
     def orphaned(self) -> bool:
         """Whether this is a copy in a forked child, so that all is the parent's, or the hub that drove it is gone."""
         return os.getpid() != self._pid or self._hub.loop is None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether this is asked in another native thread than the one whose hub drives the connection."""
+        return native_thread() != self._thread
 
     @property
     def usable(self) -> bool:
@@ -255,7 +262,7 @@ class Connection:
         self._settle()
 
     def leave_soon(self, exchange: Exchange) -> None:
-        """End an exchange from the loop: for finalizers, which may run anywhere, in any thread."""
+        """End an exchange from the loop: for finalizers and other threads."""
         if not self.orphaned:
             self._hub.loop.run_callback_threadsafe(exchange.close)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from greenh2._errors import LocalProtocolError, ReadError, StreamClosed, TransportError
+from greenh2._errors import LocalProtocolError, ReadError, StreamClosed, StreamError, TransportError
 from greenh2._models.timeouts import Deadline, Phase
 from greenh2._net.bell import Bell
 from greenh2._protocol.events import Fields, RequestHead, ResponseHead
@@ -125,7 +125,12 @@ class Exchange:
         return self.head
 
     def read(self, deadline: Deadline) -> bytes:
-        """Return what has arrived of the body, waiting for some; ``b""`` at its end.  Raises as `send` does."""
+        """Return what has arrived of the body, waiting for some; ``b""`` at its end.
+
+        Raises as `send` does, and StreamError in another native thread than that of the request while more is to come.
+        """
+        if not self.over and self._connection.foreign:
+            raise StreamError("the body arrives in another native thread: read it where the request was made")
         while not self._inbox:
             if self._complete:
                 self._stop_upload()
@@ -137,15 +142,21 @@ class Exchange:
         cost = sum(item[1] for item in self._inbox)
         data = self._inbox[0][0] if len(self._inbox) == 1 else b"".join([item[0] for item in self._inbox])
         self._inbox.clear()
-        self._connection.consumed(self.stream_id, cost)
+        if not self._complete:
+            self._connection.consumed(self.stream_id, cost)
         return data
 
     def close(self) -> None:
         """Give the place back, ending the stream if it is not over.  Does not wait, and may be called from anywhere.
 
+        In another native thread it is done by the hub of this one, soon.
+
         Last of all the request's body is closed, which may run a generator's ``finally``.
         """
         if self._closed:
+            return
+        if not self.over and self._connection.foreign:
+            self._connection.leave_soon(self)
             return
         self._closed = True
         self._inbox.clear()
