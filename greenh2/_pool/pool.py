@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Iterator
+from math import inf
 
 from gevent import get_hub
 from gevent.lock import BoundedSemaphore
@@ -56,6 +57,8 @@ class Pool:
         self._leashes: dict[Leash, None] = {}
         self._due: dict[PoolLane, None] = {}
         self._serving = False
+        #: What PoolTimeouts told of the pool last, and when.
+        self.excerpt = (-inf, "")
         self._reaper: reaper.Reaper | None = None
 
     # -- facts -----------------------------------------------------------------------------------------------

@@ -14,6 +14,11 @@ from greenh2._pool.waiter import Holder, Waiter
 if TYPE_CHECKING:
     from greenh2._pool.pool import Pool
 
+#: What a PoolTimeout names of each kind; thousands of requests may run out of time at once.
+_MOST_NAMED = 10
+#: For how long the text for one of them serves the next (seconds).
+_FRESH = 0.05
+
 
 def explain(pool: Pool, waiter: Waiter) -> str:
     """Return the text of a PoolTimeout: how long, for what, held by whom, and what to do."""
@@ -21,26 +26,43 @@ def explain(pool: Pool, waiter: Waiter) -> str:
     origin = waiter.lane.route.origin
     return (
         f"{waiter.holder.label} waited {waited:.3f} s for a connection to {origin} and got none "
-        f"({_limits(pool)}).\n{dump(pool)}\nHint: {_hint(pool, waiter)}"
+        f"({_limits(pool)}).\n{_excerpt(pool)}\nHint: {_hint(pool, waiter)}"
     )
 
 
-def dump(pool: Pool) -> str:
-    """Return the connections of a pool, the requests that hold them, and how many wait."""
+def _excerpt(pool: Pool) -> str:
+    """Return the beginnings of what `dump` tells; the same to all who ask at about the same time, who may be many."""
+    moment, text = pool.excerpt
+    if monotonic() - moment > _FRESH:
+        text = dump(pool, most=_MOST_NAMED)
+        pool.excerpt = monotonic(), text
+    return text
+
+
+def dump(pool: Pool, most: int | None = None) -> str:
+    """Return the connections of a pool, the requests that hold them, and how many wait; so many of each at most."""
     connections = sorted(pool.connections, key=lambda connection: connection.number)
     dials = sum(lane.dials for lane in pool.lanes)
     limit = pool.limits.max_connections
     bound = "no limit" if limit is None else f"at most {limit}"
     lines = [f"Connections: {len(connections)} open, {dials} being made, {bound}."]
-    for connection in connections:
+    for connection in connections[:most]:
         lines.append(f"  {_connection(connection)}")
-        lines += [f"    {_exchange(exchange)}" for exchange in connection.exchanges]
+        exchanges = tuple(connection.exchanges)
+        lines += [f"    {_exchange(exchange)}" for exchange in exchanges[:most]]
+        lines += _rest("    ", len(exchanges), most)
+    lines += _rest("  ", len(connections), most)
     waiting = [(lane, len(lane.waiters)) for lane in pool.lanes if lane.waiters]
     lines.append(f"Requests waiting: {sum(count for _, count in waiting)}.")
-    for lane, count in waiting:
+    for lane, count in waiting[:most]:
         oldest = monotonic() - next(iter(lane.waiters)).since
         lines.append(f"  {lane.route.origin}: {count}, the oldest for {oldest:.3f} s")
+    lines += _rest("  ", len(waiting), most)
     return "\n".join(lines)
+
+
+def _rest(indent: str, count: int, most: int | None) -> list[str]:
+    return [] if most is None or count <= most else [f"{indent}... and {count - most} more"]
 
 
 def _limits(pool: Pool) -> str:

@@ -160,6 +160,25 @@ def test_a_pool_timeout_names_limits_holders_and_waiters(
     gevent.killall(holders)
 
 
+def test_many_pool_timeouts_at_once_name_a_few_of_the_holders(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    client = make_client(limits=1, timeout=30.0)
+    holders = [gevent.spawn(client.get, f"{server.url}/stall") for _ in range(100)]
+    server.wait_until(lambda stats: len(stats.requests) == 100)
+    timeout = greenh2.Timeout(30.0, pool=0.5)
+    hasty = [gevent.spawn(client.get, server.url, timeout=timeout) for _ in range(200)]
+    gevent.joinall(hasty)
+    texts = [str(job.exception) for job in hasty]
+    assert all(f"GET {server.url}" in text and "... and 90 more" in text for text in texts)
+    assert max(map(len, texts)) < 4000
+    told = {text.partition("\n")[2] for text in texts}
+    assert len(told) < 100
+    assert client.dump().count("/stall") == 100
+    gevent.killall(holders)
+
+
 def test_a_pool_timeout_counts_the_responses_that_nobody_reads(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
