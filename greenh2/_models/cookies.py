@@ -51,7 +51,7 @@ class Cookies(MutableMapping[str, str]):
         """Take the cookies which a response sets, within bounds.  Raises RuntimeError when it has no request.
 
         A cookie of more than 4096 bytes is left out, and so is one with control characters, which could not be
-        sent.  Beyond 180 of a domain, and 3000 in all, others go: from Python 3.11 on the oldest.
+        sent.  Beyond 180 of a domain or a response, and 3000 in all, others go: from Python 3.11 on the oldest.
         """
         if "set-cookie" in response.headers:
             self.jar.extract_cookies(
@@ -242,7 +242,8 @@ class _JarResponse:
 
     def get_all(self, name: str, default: list[str]) -> list[str]:
         # RFC 6265bis section 5.6: such a line is ignored entirely.
-        return [line for line in self._headers.get_list(name) if _CONTROL.search(line) is None] or default
+        lines = [line for line in self._headers.get_list(name) if _CONTROL.search(line) is None]
+        return lines[-MAX_OF_DOMAIN:] or default  # of more, a jar would be busy for a tenth of a second
 
 
 def _new_jar() -> CookieJar:

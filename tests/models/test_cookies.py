@@ -270,3 +270,16 @@ def test_a_cookie_that_is_too_large_is_left_out() -> None:
     cookies = Cookies()
     cookies.extract_cookies(answered("http://a.example/", "a=" + "x" * MAX_SIZE, "b=" + "x" * (MAX_SIZE - 1)))
     assert list(cookies) == ["b"]
+
+
+def test_of_a_flood_of_cookies_the_last_ones_are_looked_at() -> None:
+    taken: list[str] = []
+
+    class Counting(CookieJar):
+        def set_cookie(self, cookie: Any) -> None:
+            taken.append(cookie.name)
+            super().set_cookie(cookie)
+
+    cookies = Cookies(Counting())
+    cookies.extract_cookies(answered("http://a.example/", *[f"n{number}=1" for number in range(900)]))
+    assert taken == [f"n{number}" for number in range(900 - MAX_OF_DOMAIN, 900)]
