@@ -65,7 +65,7 @@ class Visit:
 
 
 class Origin:
-    """One server with a port of its own: "/" answers at once, "/slow" after 50 ms, others as `moved` says."""
+    """One server with a port of its own: "/slow" answers after 50 ms, others at once, as `moved` and `pages` say."""
 
     def __init__(self, name: str, certificates: Certificates) -> None:
         self.name = name
@@ -73,6 +73,8 @@ class Origin:
         self.visits: list[Visit] = []
         #: Paths that are answered by a redirect, and the URLs that it leads to.
         self.moved: dict[str, str] = {}
+        #: Paths that are answered by a page of HTML.
+        self.pages: dict[str, str] = {}
         self._server = gevent.server.StreamServer(
             ("127.0.0.1", 0), self._serve, ssl_context=certificates.for_server()
         )
@@ -93,6 +95,10 @@ class Origin:
             gevent.sleep(THINKING)
         if path in self.moved:
             return [(":status", "302"), ("location", self.moved[path])], b""
+        if path in self.pages:
+            return [(":status", "200"), ("content-type", "text/html; charset=utf-8")], self.pages[
+                path
+            ].encode()
         return [(":status", "200"), ("content-type", "text/plain")], f"hello from {self.name}\n".encode()
 
     def _serve(self, sock: gevent.socket.socket, _address: object) -> None:

@@ -26,7 +26,7 @@ from greenh2._models.headers import Headers, HeaderTypes
 from greenh2._models.proxy import ProxyTypes
 from greenh2._models.request import Request
 from greenh2._models.response import Response
-from greenh2._models.route import Route
+from greenh2._models.route import DEFAULT_PORTS, Route
 from greenh2._models.timeouts import USE_CLIENT_DEFAULT, Deadline, Timeout, TimeoutTypes, UseClientDefault
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
 from greenh2._net.sockets import SocketOption
@@ -43,8 +43,7 @@ from greenh2._outlet import (
 from greenh2._transport import BaseTransport, HTTPTransport
 from greenh2._verbs import Verbs
 
-# httpx has 5 s for each phase as well.
-DEFAULT_TIMEOUT = Timeout(5.0)
+DEFAULT_TIMEOUT = Timeout(5.0)  # as httpx has
 
 
 class Client(Verbs):
@@ -86,7 +85,8 @@ class Client(Verbs):
     `transport`: a BaseTransport, or any function from Request to Response, in place of the network; all other
     settings of this group but `mounts` are left to it then, and so is the environment.
     `mounts`: {"https://": transport, "all://*.example.org:8080": None}: other transports for some URLs; None
-    sends them directly, by no proxy.  The pattern with a port, then that with the longest host decides.
+    sends them directly, by no proxy.  The pattern with a port, then that with the longest host decides.  A pattern
+    for another scheme, as "file://", opens it to requests, and never to redirects.
 
     `default_encoding`: how text is decoded whose response tells no charset: a name, or a function from the
     bytes of the body to a name.
@@ -160,6 +160,8 @@ class Client(Verbs):
                 proxy=proxies_of(proxy, trust_env and uds is None, table),
             )
         self._transport = transport
+        # What may be requested by any other scheme is for the transport to say that is mounted there.
+        self._schemes = frozenset() if table is None else table.schemes - set(DEFAULT_PORTS)
         mounted = [] if table is None else [target for target in table.targets if target is not None]
         # Each once, though it may be mounted at several places.
         self._transports = list({id(each): each for each in (transport, *mounted)}.values())
@@ -205,10 +207,11 @@ class Client(Verbs):
             raise TypeError(f"send() takes a Request, not {type(request).__name__}: see build_request()")
         prepared = self._prepare(request, auth, follow_redirects)
         try:
-            Route.of(prepared.url, prepared.extensions)
+            if prepared.url.scheme not in self._schemes:
+                Route.of(prepared.url, prepared.extensions)
             response = self._handle(prepared)
-            with closed_on_error(response):
-                if not stream:
+            if not stream:
+                with closed_on_error(response):
                     response.read()
         except BaseException as error:
             # A generator that was begun ends here, not when it is collected.  Bytes and files stay as they
@@ -339,8 +342,7 @@ class Client(Verbs):
                 close_transport(transport)
 
     def __del__(self) -> None:
-        # A transport that was given may be in use elsewhere, and __init__ may have failed before there was
-        # one.
+        # A transport that was given may be in use elsewhere; __init__ may have failed before there was one.
         own = getattr(self, "_own", None)
         if own is not None and not self._closed and not sys.is_finalizing():
             own.retire()
@@ -363,33 +365,31 @@ class Client(Verbs):
     ) -> Request:
         # What the middlewares and the transport read, they read from the extensions: a copy, for the caller
         # may send the same request again with other wishes.
-        defaults, extensions = self._defaults, dict(request.extensions)
-        if not isinstance(auth, UseClientDefault):
-            wanted = auth_of(auth)
-        elif "auth" in extensions:
-            wanted = auth_of(extensions["auth"])
+        defaults = self._defaults
+        extensions = {
+            "auth": defaults.auth,
+            "follow_redirects": defaults.follow_redirects,
+            "timeout": defaults.timeout,
+            **request.extensions,
+        }
+        if auth is not USE_CLIENT_DEFAULT:
+            extensions["auth"] = auth
+        if extensions["auth"] is None:
+            extensions["auth"] = auth_in_url(request.url)
         else:
-            wanted = defaults.auth
-        extensions["auth"] = auth_in_url(request.url) if wanted is None else wanted
-        if not isinstance(follow_redirects, UseClientDefault):
+            extensions["auth"] = auth_of(extensions["auth"])
+        if follow_redirects is not USE_CLIENT_DEFAULT:
             extensions["follow_redirects"] = follow_redirects
-        else:
-            extensions.setdefault("follow_redirects", defaults.follow_redirects)
-        timeout = _timeout_of(extensions.get("timeout", defaults.timeout))
-        extensions["timeout"] = timeout
+        timeout = extensions["timeout"]
+        if not isinstance(timeout, Timeout):
+            timeout = extensions["timeout"] = _timeout_of(timeout)
         extensions["deadline"] = Deadline(timeout)
         return derive(request, extensions=extensions)
 
 
 def _timeout_of(timeout: object) -> Timeout:
-    match timeout:
-        case Timeout():
-            return timeout
-        case Mapping():
-            # The form in which httpx carries it.
-            return Timeout(**timeout)
-        case _:
-            return Timeout(timeout)  # type: ignore[arg-type]  # checked there
+    # A mapping is the form in which httpx carries it.
+    return Timeout(**timeout) if isinstance(timeout, Mapping) else Timeout(timeout)  # type: ignore[arg-type]  # checked there
 
 
 def _name_request(error: RequestError, request: Request) -> None:

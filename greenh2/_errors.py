@@ -206,7 +206,12 @@ class ServerDisconnected(ReadError, RemoteProtocolError):
     """The peer went away before the response was complete.
 
     httpx calls this a RemoteProtocolError, most callers look for a NetworkError: it is caught by both names.
+
+    `partial`: some bytes of the response's head, or its whole head, had arrived before.  Over HTTP/2, where a head
+    comes whole or not at all, it is False.
     """
+
+    partial: bool = False
 
 
 class ProxyError(TransportError):

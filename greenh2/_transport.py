@@ -186,22 +186,15 @@ class HTTPTransport(BaseTransport):
         self, request: Request, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None
     ) -> Response:
         started = holder.since
-        pool = self._pool()
-        exchange = self._acquire(pool, route, deadline, holder, trace)
-        while (
-            not exchange.connection.admits()
-        ):  # it ended, or allows fewer streams, since the place was given
-            exchange.close()
-            exchange = self._acquire(pool, route, deadline, holder, trace)
+        wire = _wire_head(request, declared := _declared_length(request))
+        if route.forwarding:
+            wire = _forwarded(wire, route.proxy)
+        exchange = self._acquire(self._pool(), route, deadline, holder, trace)
         try:
             acquired = monotonic()
             if trace is not None:
                 trace("pool.acquired", connection=exchange.connection.number, reused=exchange.reused)
                 trace("request.head", connection=exchange.connection.number, method=request.method)
-            declared = _declared_length(request)
-            wire = _wire_head(request, declared)
-            if route.forwarding:
-                wire = _forwarded(wire, route.proxy)
             head = exchange.send(wire, request.body, declared, deadline)
             if trace is not None:
                 trace("response.head", stream=exchange.stream_id, status=head.status)
@@ -324,6 +317,10 @@ class ExchangeBody(SyncByteStream):
             raise
         self.close()
 
+    def take_whole(self) -> bytes | None:
+        """Return the body if all of it has arrived and nothing of it was taken, else None.  Never waits."""
+        return self._exchange.take_whole()
+
     @property
     def trailers(self) -> Fields:
         """The trailer fields, known once the body has been read to its end."""
@@ -382,6 +379,8 @@ def _warn(origin: str) -> None:
 
 def _wire_head(request: Request, declared: int | None) -> RequestHead:
     url = request.url
+    if request.method == "CONNECT":  # what follows its answer is no HTTP (RFC 9110 section 9.3.6)
+        raise LocalProtocolError("CONNECT opens a tunnel, which no response can hold: use a proxy for that")
     target = _target(request.extensions["target"]) if "target" in request.extensions else url.raw_path
     return RequestHead(
         method=request.method.encode("ascii"),
@@ -459,7 +458,7 @@ def _response(
             "reason_phrase": head.reason,
             "stream_id": exchange.stream_id,
             "timings": timings,
-            "connection_info": {**connection.facts, "reused": exchange.reused},
+            "connection_info": connection.facts | {"reused": exchange.reused},
         },
     )
 

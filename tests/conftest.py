@@ -68,7 +68,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session", autouse=True)
 def loop_is_warm() -> None:
-    """Open what the hub opens once, so that no test is blamed for it."""
+    """Open what the hub opens once, so that no test is blamed for it: descriptors, and the resolver's threads."""
+    resolvers = gevent.get_hub().threadpool
+    resolvers.size = resolvers.maxsize
     loopback.stay()
     loopback.resolve_below_localhost()
     gevent.socket.getaddrinfo("localhost", 0)

@@ -46,3 +46,10 @@ def test_the_version_is_told() -> None:
 
 def test_the_types_are_shipped() -> None:
     assert (Path(greenh2.__file__).parent / "py.typed").exists()
+
+
+def test_every_name_is_in_the_reference() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text()
+    listed = set(re.findall(r"^\.\. auto\w+:: (\w+)$", page, re.MULTILINE))
+    # The errors stand there as a module.
+    assert listed == set(greenh2.__all__) - set(_errors.__all__) - {"__version__"}

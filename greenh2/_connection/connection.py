@@ -121,10 +121,12 @@ class Connection:
 
     def room(self, bound: int | None) -> bool:
         """Tell whether one more exchange may be opened, with at most ``bound`` at once."""
-        if not self.usable or self.life.suspect:
-            return False
+        return self.usable and not self.life.suspect and not self.full(bound)
+
+    def full(self, bound: int | None) -> bool:
+        """Tell whether all places are held, of which there are at most ``bound``."""
         held = len(self._exchanges)
-        return held < self.protocol.streams_allowed and (bound is None or held < bound)
+        return held >= self.protocol.streams_allowed or (bound is not None and held >= bound)
 
     def admits(self) -> bool:
         """Tell whether a reserved exchange may begin now: the peer may have changed its mind meanwhile."""

@@ -20,6 +20,7 @@ from greenh2._net.sessions import Sessions
 from greenh2._net.sockets import SocketSettings
 from greenh2._net.tls import TlsSettings
 from greenh2._protocol.events import Protocol
+from greenh2._protocol.memory import Memory
 
 #: ``http2=``: offer it over TLS, never, or speak it at once (also without TLS).
 Http2Choice = bool | Literal["prior-knowledge"]
@@ -40,6 +41,7 @@ class Dialer:
     resolver: Resolver = resolve
     sessions: Sessions = field(default_factory=Sessions)
     sockets: SocketSettings = SocketSettings()  # noqa: RUF009  # frozen
+    memory: Memory = field(default_factory=Memory)
 
     def multiplexed(self, route: Route) -> bool | None:
         """Tell what is known of a route before any dial: many streams, one, or (None) as ALPN will say."""
@@ -125,7 +127,7 @@ class Dialer:
         if agreed == "h2" or unasked:
             from greenh2._protocol.http2 import Http2Protocol
 
-            return Http2Protocol(route.origin)
+            return Http2Protocol(route.origin, self.memory)
         if not self.http1:
             raise ConnectError(
                 f"{route.origin} does not speak HTTP/2 (ALPN: {agreed}); http1=False forbids HTTP/1.1"

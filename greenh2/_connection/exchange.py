@@ -42,6 +42,7 @@ class Exchange:
     __slots__ = (
         "__weakref__",
         "_awaits_head",
+        "_begun",
         "_bell",
         "_body",
         "_chunks",
@@ -68,6 +69,8 @@ class Exchange:
         self._connection = connection
         self._bell = Bell()
         self._inbox: deque[tuple[bytes, int]] = deque()
+        #: Whether any of the body was taken out of it.
+        self._begun = False
         self._error: TransportError | None = None
         self._complete = False
         self._closed = False
@@ -139,12 +142,23 @@ class Exchange:
             self._advance(deadline)
         if not self._complete:
             self._check_total(deadline)
-        cost = sum(item[1] for item in self._inbox)
-        data = self._inbox[0][0] if len(self._inbox) == 1 else b"".join([item[0] for item in self._inbox])
-        self._inbox.clear()
+        inbox = self._inbox
+        self._begun = True
+        if len(inbox) == 1:
+            data, cost = inbox.popleft()
+        else:
+            data, cost = b"".join([item[0] for item in inbox]), sum([item[1] for item in inbox])
+            inbox.clear()
         if not self._complete:
             self._connection.consumed(self.stream_id, cost)
         return data
+
+    def take_whole(self) -> bytes | None:
+        """Return the whole body if the response is complete and none of it was taken, else None.  Never waits."""
+        if not self._complete or self._closed or self._begun:
+            return None
+        self._begun = True
+        return b"".join([item[0] for item in self._inbox])
 
     def close(self) -> None:
         """Give the place back, ending the stream if it is not over.  Does not wait, and may be called from anywhere.
@@ -320,8 +334,11 @@ class Exchange:
 def _left(deadline: Deadline, phase: Phase, since: float) -> float | None:
     """Return the seconds that are left of a phase that began then, and of the total; None without bound."""
     seconds: float | None = getattr(deadline.timeout, phase)
-    bounds = (deadline.remaining(), None if seconds is None else seconds - (monotonic() - since))
-    return min((bound for bound in bounds if bound is not None), default=None)
+    total = deadline.remaining()
+    if seconds is None:
+        return total
+    left = seconds - (monotonic() - since)
+    return left if total is None or left < total else total
 
 
 def own_error(error: TransportError, exchange: Exchange) -> TransportError:

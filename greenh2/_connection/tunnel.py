@@ -68,6 +68,7 @@ class _Guide:
         self._end = None if seconds is None else monotonic() + seconds
         self._resolver = resolver
         self._leash = leash
+        self._addresses: list[str] | None = None
 
     def _left(self) -> float | None:
         return None if self._end is None else self._end - monotonic()
@@ -85,19 +86,26 @@ class _Guide:
         from greenh2._protocol.socks import Socks  # wants a package that is optional
 
         route = self._route
-        if self._proxy.scheme == "socks5h":
-            return self._enter(Socks(self._proxy, route.host, route.port))
-        found = tcp.addresses(route.host, route.port, route.origin, self._left(), self._resolver, self._leash)
-        failed = ProxyError(f"could not connect to {route}: its name has no address")
-        for _, (host, *_) in found:
-            talk = Socks(self._proxy, str(host), route.port)
+        host = route.host if self._proxy.scheme == "socks5h" else None
+        while True:
+            talk = Socks(self._proxy, host, route.port)
             try:
                 return self._enter(talk)
-            except ProxyError as exc:
-                if not talk.elsewhere:
+            except ProxyError:
+                if not (talk.elsewhere and self._addresses):
                     raise
-                failed = exc
-        raise failed
+
+    def _next_address(self) -> str:
+        """Return the next of the host's addresses; it is looked up when the proxy has let us in, and not before."""
+        if self._addresses is None:
+            route = self._route
+            found = tcp.addresses(
+                route.host, route.port, route.origin, self._left(), self._resolver, self._leash
+            )
+            self._addresses = [str(host) for _, (host, *_) in found]
+            if not self._addresses:
+                raise ProxyError(f"could not connect to {route}: its name has no address")
+        return self._addresses.pop(0)
 
     def _enter(self, talk: TunnelTalk | None) -> Channel:
         """Connect to the proxy, and have it open a tunnel where there is anything to say to it."""
@@ -129,6 +137,8 @@ class _Guide:
         try:
             self._say(channel, talk)
             while not self._step(channel, talk):
+                if talk.wants_host and talk.ask_for(self._next_address()):
+                    break
                 self._say(channel, talk)
             self._say(channel, talk)  # to one who has answered more than it was asked yet
         except ReadError as exc:

@@ -120,6 +120,8 @@ def auth_of(auth: AuthTypes | None) -> Auth | None:
 
 def auth_in_url(url: URL) -> BasicAuth | None:
     """Return the user name and password written into a URL, if there are any."""
+    if not url.userinfo:
+        return None
     return BasicAuth(url.username, url.password) if url.username or url.password else None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from os import urandom
 from typing import Final
 
-from greenh2._errors import LocalProtocolError
+from greenh2._errors import LocalProtocolError, RemoteProtocolError
 from greenh2._middleware.auth import Auth, AuthFlow
 from greenh2._models.request import Request
 from greenh2._models.response import Response
@@ -22,6 +22,8 @@ _ALGORITHMS: Final = {
     "SHA": "sha1",
     "MD5": "md5",
 }
+# What no challenge may lack (RFC 7616 section 3.3).
+_REQUIRED: Final = {"realm", "nonce"}
 # A parameter, or the name of a scheme in front of one (RFC 9110 section 11.6.1).
 _TOKEN: Final = re.compile(
     r'\s*,*\s*(?:([^\s,="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([^\s,="]+)(?=\s|,|$))'
@@ -57,7 +59,8 @@ class DigestAuth(Auth):
     The first request to an origin goes out without an answer; the challenge is kept, one for each origin, so
     that later requests need no second round.  A request whose body can be read only once cannot be sent twice.
 
-    Raises LocalProtocolError when a server insists on "auth-int", which is not done.
+    Raises LocalProtocolError when a server insists on "auth-int", which is not done; RemoteProtocolError when its
+    challenge lacks the realm or the nonce, so that nobody could answer it.
     """
 
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
@@ -74,6 +77,7 @@ class DigestAuth(Auth):
         for _ in range(2):
             challenge = challenge_of(response) if response.status_code == 401 else None
             if challenge is None:
+                _refuse_malformed(request, response)
                 return
             if challenge.qop and "auth" not in challenge.qop:
                 raise LocalProtocolError(
@@ -128,10 +132,23 @@ def challenge_of(response: Response) -> Challenge | None:
     found: list[Challenge] = []
     for value in response.headers.get_list("www-authenticate"):
         for scheme, parameters in _schemes(value):
-            if scheme == "digest" and "realm" in parameters and "nonce" in parameters:
+            if scheme == "digest" and parameters.keys() >= _REQUIRED:
                 found.append(_challenge(parameters))
     known = [challenge for challenge in found if challenge.base_algorithm in _ALGORITHMS]
     return min(known, key=lambda one: list(_ALGORITHMS).index(one.base_algorithm), default=None)
+
+
+def _refuse_malformed(request: Request, response: Response) -> None:
+    if response.status_code != 401:
+        return
+    for value in response.headers.get_list("www-authenticate"):
+        for scheme, parameters in _schemes(value):
+            if scheme == "digest" and not parameters.keys() >= _REQUIRED:
+                raise RemoteProtocolError(
+                    f"{Route.of(request.url).origin} asks for digest authentication without saying its "
+                    f"{' and '.join(sorted(_REQUIRED - parameters.keys()))}, so that it cannot be answered",
+                    request=request,
+                )
 
 
 def _challenge(parameters: dict[str, str]) -> Challenge:

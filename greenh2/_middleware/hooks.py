@@ -44,7 +44,8 @@ class CallHooks:
         for hook in hooks.get("request", ()):
             hook(request)
         response = self._next(request)
-        with closed_on_error(response):
-            for hook in hooks.get("response", ()):
-                hook(response)
+        if called := hooks.get("response"):
+            with closed_on_error(response):
+                for hook in called:
+                    hook(response)
         return response

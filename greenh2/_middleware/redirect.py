@@ -63,10 +63,10 @@ class FollowRedirects:
         redirects = 0
         while True:
             response = self._next(request)
+            response.history = history = [*history, *response.history]
+            if not response.has_redirect_location:
+                return response
             with closed_on_error(response):
-                response.history = history = [*history, *response.history]
-                if not response.has_redirect_location:
-                    return response
                 if not request.extensions.get("follow_redirects"):
                     response.next_request = _redirected_or_none(request, response)
                     return response

@@ -10,7 +10,7 @@ from json import JSONEncoder
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 from urllib.parse import urlencode
 
-from greenh2._errors import StreamConsumed
+from greenh2._errors import StreamClosed, StreamConsumed
 from greenh2._models.query import PrimitiveData, text_of
 from greenh2._models.streams import SyncByteStream
 
@@ -126,8 +126,26 @@ class IterableBody(Body):
             _finish(running)
 
 
+class LostBody(Body):
+    """What is left of a body that was a stream when its request was pickled: nothing that could be read."""
+
+    __slots__ = ()
+
+    length: int | None = None
+    replayable: bool = False
+
+    def chunks(self) -> Iterator[bytes]:
+        """Raise StreamClosed."""
+        raise StreamClosed(
+            "The body of the request was a stream and was left behind when the request was pickled: read() it before."
+        )
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+
 class FileBody(Body):
-    """A body that is read from a binary file, from where it stands, 64 KiB at a time.
+    """A body that is read from a binary file, 64 KiB at a time: from where it stands, or all of it if it can seek.
 
     A file that can seek is measured, and may be sent again.  What is added to it after it was measured is not
     sent.  The file is never closed here: who opened it does that.  Reading a file on disk blocks all
@@ -136,14 +154,14 @@ class FileBody(Body):
 
     __slots__ = ("_file", "_start", "_used", "length", "replayable")
 
-    def __init__(self, file: BinaryFile) -> None:
+    def __init__(self, file: BinaryFile, *, whole: bool = False) -> None:
         self._file = file
         self._used = False
-        self._start, self.length = _measure(file)
+        self._start, self.length = _measure(file, whole)
         self.replayable = self.length is not None
 
     def chunks(self) -> Iterator[bytes]:
-        """Return an iterator over the chunks, from where the file stood at first.
+        """Return an iterator over the chunks, from the same place each time.
 
         Raises StreamConsumed when the file cannot seek, and was read.  The iterator raises TypeError when the
         file was opened as text, and whatever reading raises.
@@ -239,8 +257,8 @@ def _framing(body: Body) -> tuple[str, str]:
     return "Content-Length", str(body.length)
 
 
-def content_body(content: RequestContent) -> Body:
-    """Return the body that such content makes.  Raises TypeError."""
+def content_body(content: RequestContent, *, whole: bool = False) -> Body:
+    """Return the body that such content makes: of a file what is left of it, or the `whole`.  Raises TypeError."""
     match content:
         case bytes():
             return BytesBody(content)
@@ -255,14 +273,14 @@ def content_body(content: RequestContent) -> Body:
                 f"content is bytes, str, an iterable of bytes or a file: {_name(content)} is data or json."
             )
         case BinaryFile():
-            return FileBody(content)
+            return FileBody(content, whole=whole)
         case Iterable():
             return IterableBody(content)
         case _:
             raise TypeError(f"content is bytes, str, an iterable of bytes or a file, not {_name(content)}.")
 
 
-def _measure(file: BinaryFile) -> tuple[int, int | None]:
+def _measure(file: BinaryFile, whole: bool) -> tuple[int, int | None]:
     if isinstance(file, io.TextIOBase):
         raise TypeError('The file to be sent is opened as text: open it with mode "rb".')
     try:
@@ -272,7 +290,7 @@ def _measure(file: BinaryFile) -> tuple[int, int | None]:
         file.seek(start)  # type: ignore[attr-defined]
     except (AttributeError, OSError):
         return 0, None
-    return start, max(0, end - start)
+    return (0, end) if whole else (start, max(0, end - start))
 
 
 def _finish(running: Iterator[bytes]) -> None:

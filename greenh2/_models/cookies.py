@@ -185,7 +185,7 @@ class Cookies(MutableMapping[str, str]):
         return len(self.jar)
 
     def __bool__(self) -> bool:
-        return any(True for _ in self.jar)
+        return next(iter(self.jar), None) is not None
 
     def __repr__(self) -> str:
         shown = ", ".join([f"{c.name} for {c.domain or '*'}{c.path}" for c in self.jar])

@@ -106,6 +106,11 @@ class Headers(MutableMapping[str, str]):
         return self._raw.copy()
 
     @property
+    def raw_names(self) -> KeysView[bytes]:
+        """The names as bytes, each once, in lower case: for whoever asks for several, and often."""
+        return (self._index or self._lookup()).keys()
+
+    @property
     def encoding(self) -> str:
         """How values are decoded: as was set, or the first of ascii, utf-8, iso-8859-1 that fits all."""
         if self._encoding is not None:

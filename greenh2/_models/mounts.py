@@ -23,7 +23,7 @@ class Pattern:
     Raises ValueError for anything else.
     """
 
-    __slots__ = ("_host", "_port", "_scheme", "rank", "text")
+    __slots__ = ("_host", "_port", "rank", "scheme", "text")
 
     def __init__(self, text: str) -> None:
         scheme, mark, rest = text.partition("://")
@@ -40,17 +40,18 @@ class Pattern:
                 f"{text!r} cannot be a key of mounts: it is a scheme, and may have a host and a port"
             )
         self.text = text
-        self._scheme = "" if scheme == "all" else scheme.lower()
+        #: The scheme, "" for every one.
+        self.scheme = "" if scheme == "all" else scheme.lower()
         host = url.raw_host.decode("ascii")
         self._host = _expression(host)
         self._port = url.port
         #: Of the patterns that match a URL the one of lowest rank holds: with a port, then the longer host, then
         #: the longer scheme.
-        self.rank = (self._port is None, -len(host), -len(self._scheme))
+        self.rank = (self._port is None, -len(host), -len(self.scheme))
 
     def matches(self, url: URL) -> bool:
         """Tell whether a URL is meant."""
-        if self._scheme and self._scheme != url.scheme:
+        if self.scheme and self.scheme != url.scheme:
             return False
         if self._port is not None and self._port != (url.port or DEFAULT_PORTS.get(url.scheme)):
             return False
@@ -80,6 +81,11 @@ class Mounts(Generic[Target]):
             if pattern.matches(url):
                 return True, target
         return False, None
+
+    @property
+    def schemes(self) -> frozenset[str]:
+        """The schemes that patterns name and have anything mounted for."""
+        return frozenset(pattern.scheme for pattern, target in self._table if target is not None) - {""}
 
     @property
     def targets(self) -> list[Target]:

@@ -120,7 +120,7 @@ def _file_part(name: str, file: FileTypes) -> tuple[bytes, Body]:
     if filename is not None and not isinstance(filename, str):
         raise TypeError(f"The filename of {name!r} is a str or None, not {_type(filename)}.")
     try:
-        body = content_body(content)
+        body = content_body(content, whole=True)
     except TypeError as exc:
         raise TypeError(f"The file {name!r} cannot be sent. {exc}") from None
     return _head(name, filename, content_type, headers), body

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from greenh2._errors import LocalProtocolError, RequestNotRead
-from greenh2._models.body import Body, BytesBody, IterableBody, RequestContent, RequestData, encode_body
+from greenh2._models.body import Body, BytesBody, LostBody, RequestContent, RequestData, encode_body
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import TOKEN_CHARS, Headers, HeaderTypes
 from greenh2._models.url import URL, QueryParamTypes
@@ -97,7 +97,7 @@ class Request:
     def read(self) -> bytes:
         """Read the body into memory, whence it may be sent any number of times, and return it.
 
-        Raises StreamConsumed when it was a stream, and is used up.
+        Raises StreamConsumed when it was a stream, and is used up, StreamClosed when pickling has lost it.
         """
         if not isinstance(self.body, BytesBody):
             self.body = BytesBody(b"".join(self.body.chunks()))
@@ -116,26 +116,24 @@ class Request:
         if content is not None:
             self.body = BytesBody(content)
         else:
-            self.body = IterableBody(iter(()))
-            self.body.chunks()  # A stream cannot be pickled: it counts as used up.
+            self.body = LostBody()
 
     def _complete(self, body_headers: list[tuple[str, str]]) -> None:
-        headers, body = self.headers, self.body
-        length = headers.get("content-length")
-        if length is None and "transfer-encoding" not in headers:
-            if not body_headers and self.method in _METHODS_WITH_BODY:
-                headers.append(b"Content-Length", b"0")
-        else:
-            if length is not None:
-                _check_length(length, headers, body)
-            body_headers = [field for field in body_headers if field[0] == "Content-Type"]
-        for name, value in body_headers:
-            if name != "Content-Type" or name not in headers:
-                headers.append(name.encode("ascii"), value.encode("ascii"))
-        if len(headers.get_list("host")) > 1:
+        headers, names = self.headers, self.headers.raw_names
+        if b"host" not in names:
+            if authority := self.url.authority:
+                headers.prepend(b"Host", authority)
+        elif len(headers.get_list("host")) > 1:
             raise LocalProtocolError("The request has several Host headers (RFC 9112 section 3.2): give one.")
-        if "host" not in headers and (authority := self.url.authority):
-            headers.prepend(b"Host", authority)
+        if b"content-length" in names or b"transfer-encoding" in names:
+            if (length := headers.get("content-length")) is not None:
+                _check_length(length, headers, self.body)
+            body_headers = [field for field in body_headers if field[0] == "Content-Type"]
+        elif not body_headers and self.method in _METHODS_WITH_BODY:
+            body_headers = [("Content-Length", "0")]
+        for name, value in body_headers:
+            if name != "Content-Type" or b"content-type" not in names:
+                headers.append(name.encode("ascii"), value.encode("ascii"))
 
 
 def _checked_method(method: str) -> str:

@@ -35,7 +35,7 @@ MAX_RATIO: Final = 250
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _PICKLED: Final = (
     *("status_code", "headers", "trailers", "history", "next_request", "num_bytes_downloaded"),
-    *("is_stream_consumed", "_request", "_content", "_elapsed"),
+    *("is_stream_consumed", "_request", "_content"),
 )
 # What of the extensions tells about the exchange and is not tied to a connection: pickling keeps it.
 _LASTING: Final = ("http_version", "reason_phrase", "stream_id", "timings")
@@ -44,7 +44,8 @@ _LASTING: Final = ("http_version", "reason_phrase", "stream_id", "timings")
 class ResponseStream(Protocol):
     """The body of a response as it comes in: iterate it once, and close it.
 
-    It may also have `trailers`, a list of pairs of bytes, which is looked at after the end.
+    It may also have `trailers`, a list of pairs of bytes, which is looked at after the end; and `take_whole`, a
+    function that returns all of the body if it is there already and nothing of it was taken, and else None.
     """
 
     def __iter__(self) -> Iterator[bytes]:
@@ -75,6 +76,7 @@ class Response:
         "_cookies",
         "_elapsed",
         "_encoding",
+        "_ended_at",
         "_most",
         "_request",
         "_started_at",
@@ -127,7 +129,9 @@ class Response:
         self._most: int | None = None
         self._cookies: Cookies | None = None
         self._elapsed: timedelta | None = None
+        # When a client began to send the request, and when the response was closed: by perf_counter().
         self._started_at: float | None = None
+        self._ended_at: float | None = None
         self.stream: ResponseStream
         if stream is not None:
             self.stream = stream
@@ -163,9 +167,11 @@ class Response:
 
     @property
     def reason_phrase(self) -> str:
-        """What the server calls the status; HTTP/2 sends no phrase, so that it is the registered one."""
-        phrase: bytes = self.extensions.get("reason_phrase", b"")
-        return phrase.decode("ascii", "ignore") if phrase else codes.get_reason_phrase(self.status_code)
+        """What the server calls the status, which may be nothing; the registered phrase over HTTP/2, which has none."""
+        phrase: bytes | None = self.extensions.get("reason_phrase")
+        if phrase is None or (not phrase and self.extensions.get("http_version") == b"HTTP/2"):
+            return codes.get_reason_phrase(self.status_code)
+        return phrase.decode("ascii", "ignore")
 
     @property
     def stream_id(self) -> int | None:
@@ -188,9 +194,11 @@ class Response:
     def elapsed(self) -> timedelta:
         """The time from sending the request to closing the response.  Raises RuntimeError before that."""
         if self._elapsed is None:
-            raise RuntimeError(
-                "elapsed is known when the response has been read or closed, and a client sent it."
-            )
+            if self._started_at is None or self._ended_at is None:
+                raise RuntimeError(
+                    "elapsed is known when the response has been read or closed, and a client sent it."
+                )
+            self._elapsed = timedelta(seconds=self._ended_at - self._started_at)
         return self._elapsed
 
     @elapsed.setter
@@ -203,10 +211,9 @@ class Response:
 
     @_started.setter
     def _started(self, started: float) -> None:
-        # The client tells when it began, by perf_counter(); a response made from content is closed by then.
         self._started_at = started
-        if self.is_closed and self._elapsed is None:
-            self._elapsed = timedelta(seconds=perf_counter() - started)
+        if self.is_closed:  # as one that was made from content is by then
+            self._ended_at = perf_counter()
 
     @property
     def content(self) -> bytes:
@@ -319,7 +326,8 @@ class Response:
     def read(self) -> bytes:
         """Read the whole body, which closes the response, and return it decoded.  May be called again."""
         if self._content is None:
-            self._content = b"".join(self.iter_bytes())
+            whole = self._take_whole()
+            self._content = b"".join(self.iter_bytes()) if whole is None else whole
         return self._content
 
     def iter_raw(self, chunk_size: int | None = None) -> Generator[bytes, None, None]:
@@ -373,8 +381,7 @@ class Response:
         if self.is_closed:
             return
         self.is_closed = True
-        if self._started_at is not None:
-            self._elapsed = timedelta(seconds=perf_counter() - self._started_at)
+        self._ended_at = perf_counter()
         self.stream.close()
 
     def __repr__(self) -> str:
@@ -382,6 +389,7 @@ class Response:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in _PICKLED}
+        state["_elapsed"] = self.elapsed if self._ended_at and self._started_at else self._elapsed
         state["extensions"] = {name: self.extensions[name] for name in _LASTING if name in self.extensions}
         state["_encoding"] = self._encoding if self._content is None else self.encoding
         return state
@@ -392,7 +400,7 @@ class Response:
         self.default_encoding = "utf-8"
         self.stream = BytesBody()
         self.is_closed = True
-        self._text = self._cookies = self._started_at = self._most = None
+        self._text = self._cookies = self._started_at = self._ended_at = self._most = None
 
     def _begin(self) -> None:
         if self.is_stream_consumed:
@@ -411,6 +419,22 @@ class Response:
                 if most is not None and self.num_bytes_downloaded > most:
                     raise self._too_large(most, "has more")
                 yield piece
+        self._take_trailers()
+
+    def _take_whole(self) -> bytes | None:
+        """Return a body that is there already and needs no decoding, as most small ones are; else None."""
+        take_whole: Callable[[], bytes | None] | None = getattr(self.stream, "take_whole", None)
+        if take_whole is None or self._most is not None or self.is_stream_consumed or self.is_closed:
+            return None
+        if b"content-encoding" in self.headers.raw_names or (whole := take_whole()) is None:
+            return None
+        self.is_stream_consumed = True
+        self.num_bytes_downloaded = len(whole)
+        self._take_trailers()
+        self.close()
+        return whole
+
+    def _take_trailers(self) -> None:
         trailers: list[tuple[bytes, bytes]] | None = getattr(self.stream, "trailers", None)
         if trailers:
             self.trailers = Headers.from_raw(trailers)

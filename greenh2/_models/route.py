@@ -44,7 +44,8 @@ class Route:
         """
         if not extensions:
             return _route(url.scheme, url.raw_host, url.port, None, False)
-        sni = _name(extensions.get("sni_hostname"))
+        if (sni := extensions.get("sni_hostname")) is not None:
+            sni = _name(sni)
         return _route(url.scheme, url.raw_host, url.port, sni, bool(extensions.get("http1_only")))
 
     def through(self, proxy: Proxy, *, forward: bool) -> Route:
@@ -78,10 +79,8 @@ class Route:
         return f"{self.origin} through {self.proxy.origin}"
 
 
-def _name(sni: object) -> str | None:
+def _name(sni: object) -> str:
     """Check the extension "sni_hostname"."""
-    if sni is None:
-        return None
     if isinstance(sni, bytes):
         sni = sni.decode("latin-1")
     if not isinstance(sni, str):

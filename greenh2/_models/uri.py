@@ -53,7 +53,9 @@ class Uri:
         "path",
         "port",
         "query",
+        "raw_host",
         "raw_path",
+        "raw_scheme",
         "scheme",
         "text",
         "userinfo",
@@ -71,8 +73,10 @@ class Uri:
         fragment: str | None,
     ) -> None:
         self.scheme = scheme
+        self.raw_scheme = scheme.encode("ascii")
         self.userinfo = userinfo
         self.host = host
+        self.raw_host = host.encode("ascii")
         self.port = port
         self.path = path
         self.query = query

@@ -94,7 +94,7 @@ class URL:
     @property
     def raw_scheme(self) -> bytes:
         """The scheme as bytes."""
-        return self._uri.scheme.encode("ascii")
+        return self._uri.raw_scheme
 
     @property
     def userinfo(self) -> bytes:
@@ -125,7 +125,7 @@ class URL:
     @property
     def raw_host(self) -> bytes:
         """The host as it is resolved: IDNA-encoded, an IPv6 address without brackets."""
-        return self._uri.host.encode("ascii")
+        return self._uri.raw_host
 
     @property
     def port(self) -> int | None:

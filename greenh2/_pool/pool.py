@@ -100,8 +100,11 @@ class Pool:
         """
         lane = self._lane(route)
         exchange = None if lane.waiters else self._take_ready(lane)
-        if exchange is None:
+        while exchange is None:
             exchange = self._wait(Waiter(lane, holder, deadline), trace)
+            if not exchange.connection.admits():  # it ended, or allows fewer streams, since it was given
+                exchange.close()
+                exchange, lane = None, self._lane(route)
         exchange.holder = holder
         return exchange
 
@@ -109,7 +112,7 @@ class Pool:
         while lane.ready:
             connection = next(reversed(lane.ready))
             if self._fit(connection):
-                return self._open(connection)
+                return self._open(lane, connection)
         return None
 
     def _wait(self, waiter: Waiter, trace: Trace | None) -> Exchange:
@@ -269,12 +272,13 @@ class Pool:
         self._resting.pop(connection, None)
         self._rested.pop(connection, None)
 
-    def _open(self, connection: Connection) -> Exchange:
+    def _open(self, lane: PoolLane, connection: Connection) -> Exchange:
+        if not connection.streams:
+            self._leave_idle(connection)
         exchange = connection.open()
-        self._leave_idle(connection)
         self._pulse.watch(connection)
-        lane = self._lanes[connection.route]
-        lane.update(connection, room=connection.room(self.limits.max_streams_per_connection))
+        if connection.full(self.limits.max_streams_per_connection):
+            lane.update(connection, room=False)
         return exchange
 
     def _fit(self, connection: Connection) -> bool:
@@ -342,7 +346,7 @@ class Pool:
             if not connection.streams:
                 break  # an idle connection is a place: whoever is oldest has a claim to it
             if self._fit(connection):
-                next(iter(lane.waiters)).give(self._open(connection))
+                next(iter(lane.waiters)).give(self._open(lane, connection))
         self._tell_phase(lane)
 
     def _tell_phase(self, lane: PoolLane) -> None:
@@ -370,7 +374,7 @@ class Pool:
         decision = lane.decide()
         if isinstance(decision, Reuse):
             if self._fit(decision.connection):
-                next(iter(lane.waiters)).give(self._open(decision.connection))
+                next(iter(lane.waiters)).give(self._open(lane, decision.connection))
             return True
         if not self._take_permit(evict=not lane.probing):
             return False

@@ -40,7 +40,7 @@ class Pulse:
 
     def watch(self, connection: Connection) -> None:
         """Look after a connection that is in use, if there is reason to."""
-        if self._timer is None and connection.protocol.multiplexed and self._concerns(connection):
+        if self._timer is None and self._concerns(connection) and connection.protocol.multiplexed:
             self._timer = self._hub.loop.timer(self._period, ref=False)
             self._timer.start(self._tick, update=True)
 
@@ -52,7 +52,7 @@ class Pulse:
             timer.close()
 
     def _concerns(self, connection: Connection) -> bool:
-        return bool(connection.streams) and (self._interval is not None or connection.life.suspect)
+        return (self._interval is not None or connection.life.suspect) and bool(connection.streams)
 
     def _tick(self) -> None:
         self.stop()

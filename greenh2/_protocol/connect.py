@@ -30,6 +30,13 @@ class TunnelTalk(Interface):
     #: What came behind the last word of the proxy: the first of what the tunnel carries.
     rest: bytes
 
+    @property
+    def wants_host(self) -> bool:
+        """Whether nothing goes on before `ask_for()` names the host."""
+
+    def ask_for(self, host: str) -> bool:
+        """Name the host, when it is wanted; tell whether the tunnel stands, as `receive()` does."""
+
     def outgoing(self) -> bytes:
         """Return what is to be written, once."""
 
@@ -39,6 +46,8 @@ class TunnelTalk(Interface):
 
 class Connect:
     """One CONNECT to a proxy for an authority ("example.org:443")."""
+
+    wants_host = False
 
     def __init__(self, proxy: Proxy, authority: str) -> None:
         self._proxy = proxy
@@ -55,6 +64,10 @@ class Connect:
         self._answer: h11.Response | None = None
         self.refusal: ProxyError | None = None
         self.rest = b""
+
+    def ask_for(self, host: str) -> bool:
+        """Do nothing: the host was named at once."""
+        return False
 
     def outgoing(self) -> bytes:
         out, self._out = self._out, b""

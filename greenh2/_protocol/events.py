@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol as Interface
 
-from greenh2._errors import LocalProtocolError, TransportError
+from greenh2._errors import TransportError
 
 #: How long a protocol takes what has arrived at one go (seconds): a turn of the loop belongs to others too.
 LONGEST_TURN = 0.005
@@ -17,7 +17,7 @@ LONGEST_TURN = 0.005
 Fields = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestHead:
     """All of a request but its body.  ``fields`` holds Host, as given by the model."""
 
@@ -28,14 +28,8 @@ class RequestHead:
     fields: Fields
     expects_body: bool = False
 
-    def __post_init__(self) -> None:
-        if self.method == b"CONNECT":  # what follows its answer is no HTTP (RFC 9110 section 9.3.6)
-            raise LocalProtocolError(
-                "CONNECT opens a tunnel, which no response can hold: use a proxy for that"
-            )
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponseHead:
     """The final status and fields of a response (1xx are never delivered)."""
 

@@ -35,25 +35,29 @@ def _lowered(name: bytes) -> bytes:
     return name.lower()
 
 
-def request_fields(head: RequestHead) -> list[HeaderTuple]:
-    """Return the field section of a request: pseudo-fields, then lower-case fields without connection-specific ones."""
-    authority = head.authority
+def pseudo_fields(head: RequestHead, host: bytes | None) -> Fields:
+    """Return the pseudo-fields of a request; a Host that was given stands in place of the authority."""
+    return [
+        (b":method", head.method),
+        (b":scheme", head.scheme),
+        (b":authority", head.authority if host is None else host),
+        (b":path", head.target),
+    ]
+
+
+def regular_fields(fields: Sequence[tuple[bytes, bytes]]) -> tuple[bytes | None, list[HeaderTuple]]:
+    """Return the value of Host, and the other fields: in lower case, and without connection-specific ones."""
+    host = None
     regular: list[HeaderTuple] = []
-    for name, value in head.fields:
+    for name, value in fields:
         lowered = _lowered(name)
         if lowered in _SECRET:
             regular.append(NeverIndexedHeaderTuple(lowered, value))
         elif lowered == b"host":
-            authority = value
+            host = value
         elif not _is_connection_specific(lowered, value):
             regular.append(HeaderTuple(lowered, value))
-    return [
-        HeaderTuple(b":method", head.method),
-        HeaderTuple(b":scheme", head.scheme),
-        HeaderTuple(b":authority", authority),
-        HeaderTuple(b":path", head.target),
-        *regular,
-    ]
+    return host, regular
 
 
 def _is_connection_specific(name: bytes, value: bytes) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import TypeVar
 
 from h2.errors import ErrorCodes
@@ -11,8 +10,9 @@ from hpack import Decoder, Encoder, HeaderTuple, HPACKError, OversizedHeaderList
 from hpack.table import HeaderTable
 
 from greenh2._protocol.events import Fields
-from greenh2._protocol.fields import FieldSection
+from greenh2._protocol.fields import FieldSection, regular_fields, section_size
 from greenh2._protocol.frames import FrameViolation
+from greenh2._protocol.memory import Memory
 
 #: The most of a peer's SETTINGS_HEADER_TABLE_SIZE that the encoder makes use of (bytes; RFC 7541's default).
 MAX_ENCODER_TABLE = 4096
@@ -27,8 +27,8 @@ MAX_INDEXED_FIELD = 512
 #: A larger block is not remembered (bytes).
 MAX_BLOCK = 4096
 
-#: In place of a count of changes: whatever the table holds.
-_ANY = -1
+#: In place of a count of changes: the block is of no table.
+_NEVER = -1
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -80,6 +80,21 @@ class WatchedTable(HeaderTable):
         HeaderTable.maxsize.__set__(self, value)  # type: ignore[attr-defined] # a property, which mypy takes for a function
 
 
+class Regular:
+    """The fields of a request but its pseudo-fields, and their part of the block while the table stays as it is."""
+
+    __slots__ = ("block", "block_of", "fields", "host", "size")
+
+    def __init__(self, host: bytes | None, fields: list[HeaderTuple]) -> None:
+        self.host = host
+        self.fields = fields
+        #: As RFC 9113 section 6.5.2 counts it (bytes).
+        self.size = section_size(fields)
+        self.block = b""
+        #: Which state of the table the block is of.
+        self.block_of = _NEVER
+
+
 class BlockEncoder(BoundedEncoder):
     """Makes header blocks out of remembered pieces.
 
@@ -90,33 +105,57 @@ class BlockEncoder(BoundedEncoder):
 
     header_table: WatchedTable
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory) -> None:
         super().__init__()
         self.header_table = WatchedTable()
         self._pieces: dict[tuple[bytes, bytes], bytes] = {}
         self._pieces_of = 0
-        self._met: dict[tuple[bytes, bytes], None] = {}
+        self._met = memory.met
+        self._regular: dict[tuple[tuple[bytes, bytes], ...], Regular] = {}
 
-    def block(self, fields: Sequence[HeaderTuple]) -> bytes:
-        """Encode a field section, pseudo-fields first."""
-        block = [super().encode(())] if self.header_table.resized else []
-        for field in fields:
-            # The table may change in the midst of a block: what was encoded before holds, what follows may not.
-            if self._pieces_of != self.header_table.changes:
-                self._pieces.clear()
-                self._pieces_of = self.header_table.changes
-            piece = self._pieces.get(field)
-            block.append(self._encode_field(field) if piece is None else piece)
+    def regular(self, fields: Fields) -> Regular:
+        """Return what the fields of a request are on the wire, remembered if they were seen before."""
+        key = tuple(fields)
+        regular = self._regular.get(key)
+        if regular is None:
+            regular = Regular(*regular_fields(fields))
+            if regular.size <= MAX_BLOCK:
+                _remember(self._regular, key, regular)
+        return regular
+
+    def block(self, pseudo: Fields, regular: Regular) -> bytes:
+        """Encode the field section of a request, pseudo-fields first."""
+        table, pieces = self.header_table, self._pieces
+        block = [super().encode(())] if table.resized else []
+        for field in pseudo:
+            piece = pieces.get(field) if self._pieces_of == table.changes else None
+            block.append(self._encode_field(HeaderTuple(*field)) if piece is None else piece)
+        if regular.block_of != table.changes:
+            self._encode(regular)
+        block.append(regular.block)
         return b"".join(block)
 
+    def _encode(self, regular: Regular) -> None:
+        regular.block = b"".join([self._encode_field(field) for field in regular.fields])
+        # Those that were met for the first time shall enter the table, so that they are not done with yet.
+        done = all(field in self._pieces for field in regular.fields)
+        regular.block_of = self._pieces_of if done else _NEVER
+
     def _encode_field(self, field: HeaderTuple) -> bytes:
+        # The table may change in the midst of a block: what was encoded before holds, what follows may not.
+        if self._pieces_of != self.header_table.changes:
+            self._pieces.clear()
+            self._pieces_of = self.header_table.changes
+        if (remembered := self._pieces.get(field)) is not None:
+            return remembered
         name, value = field
         lasting = field.indexable and name != b":path" and len(name) + len(value) <= MAX_INDEXED_FIELD
         known = lasting and field in self._met
         piece = self.add((name, value), sensitive=not known, huffman=lasting)
         self.header_table.added.clear()
         if known or not lasting:
-            _remember(self._pieces, field, piece)
+            if len(piece) <= MAX_BLOCK:
+                _remember(self._pieces, field, piece)
         else:
             _remember(self._met, field, None)
         return piece
@@ -126,26 +165,30 @@ class BlockDecoder:
     """Decodes header blocks, and remembers them: servers repeat themselves.
 
     A block that refers to the table says the same until the table changes.  One that does not says the same for ever,
-    but may add to the table (nginx adds its fields every time, and never refers to them): that is owed to the table
-    until a block comes that is not remembered.
+    and on every connection, but may add to the table (nginx adds its fields every time, and never refers to them): that
+    is owed to the table until a block comes that is not remembered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._decoder = Decoder(MAX_DECODED_BLOCK)
         self._decoder.header_table = self._table = WatchedTable()
-        self._sections: dict[bytes, tuple[FieldSection, Fields, int]] = {}
+        self._lasting = memory.sections
+        #: Those that refer to the table, and how often it had changed by then.
+        self._passing: dict[bytes, tuple[FieldSection, int]] = {}
         # More entries than this do not fit into the table (RFC 7541 section 4.1): those before would be pushed out.
         self._owed: deque[tuple[bytes, bytes]] = deque(maxlen=HeaderTable.DEFAULT_SIZE // 32)
 
     def decode(self, block: bytes) -> FieldSection:
         """Return the fields as they are.  Raises FrameViolation, after which the tables of both sides differ."""
-        remembered = self._sections.get(block)
-        if remembered is not None:
-            section, added, changes = remembered
-            if changes == _ANY or (changes == self._table.changes and not self._owed):
-                self._owed.extend(added)
-                return section
+        if (lasting := self._lasting.get(block)) is not None:
+            section, added = lasting
+            self._owed.extend(added)
+            return section
         table = self._table
+        if not self._owed and (passing := self._passing.get(block)) is not None:
+            section, changes = passing
+            if changes == table.changes:
+                return section
         for name, value in self._owed:
             table.add(name, value)
         self._owed.clear()
@@ -153,8 +196,11 @@ class BlockDecoder:
         table.needed = False
         changes = table.changes
         section = FieldSection(self._decode(block))
-        if len(block) <= MAX_BLOCK and (not table.needed or changes == table.changes):
-            _remember(self._sections, block, (section, table.added, changes if table.needed else _ANY))
+        if len(block) <= MAX_BLOCK:
+            if not table.needed:
+                _remember(self._lasting, block, (section, table.added))
+            elif changes == table.changes:
+                _remember(self._passing, block, (section, changes))
         return section
 
     def _decode(self, block: bytes) -> Fields:

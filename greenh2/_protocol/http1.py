@@ -24,7 +24,7 @@ from greenh2._protocol.events import (
     ResponseEnded,
     ResponseHead,
 )
-from greenh2._protocol.plain import MAX_FIELD_LINES, MAX_HEAD, plain_request, plain_response
+from greenh2._protocol.plain import MAX_FIELD_LINES, MAX_HEAD, PlainRequests, plain_response
 
 MAX_INTERIM = 50
 #: What the user may leave unread before reading from the network pauses (bytes).
@@ -44,6 +44,7 @@ class Http1Protocol:
         self._origin = origin
         #: For the present exchange, where that is not plain.
         self._h11: h11.Connection
+        self._requests = PlainRequests()
         #: The request whose answer is expected to be plain, and what is missing of its body once the head is there.
         self._plain: RequestHead | None = None
         self._missing: int | None = None
@@ -76,7 +77,7 @@ class Http1Protocol:
         if self._stream and (self._sending or not self._answered):
             self._retired = True
             raise LocalProtocolError(f"a request to {self._origin} is open on this connection already")
-        plain = plain_request(head) if end else None
+        plain = self._requests.write(head) if end else None
         if plain is None:
             machine = _new_h11()
             self._out.append(self._begin(machine, head))
@@ -284,7 +285,9 @@ class Http1Protocol:
 
     def _disconnected(self) -> ServerDisconnected:
         when = "before the response ended" if self._started else "without sending a response"
-        return ServerDisconnected(f"{self._origin} closed the connection {when}")
+        error = ServerDisconnected(f"{self._origin} closed the connection {when}")
+        error.partial = self._started
+        return error
 
     def _fail(self, error: TransportError, events: list[Event]) -> None:
         self._retired = self._broken = True

@@ -31,7 +31,7 @@ from greenh2._protocol.events import (
     StreamFailed,
     WindowOpened,
 )
-from greenh2._protocol.fields import Malformed, request_fields, section_size
+from greenh2._protocol.fields import Malformed, pseudo_fields, section_size
 from greenh2._protocol.frames import (
     ACK,
     END_STREAM,
@@ -46,6 +46,7 @@ from greenh2._protocol.frames import (
 from greenh2._protocol.goaway import Goaway, code_name
 from greenh2._protocol.hpack import BlockDecoder, BlockEncoder
 from greenh2._protocol.machine import MAX_FRAME_SIZE, Machine
+from greenh2._protocol.memory import Memory
 from greenh2._protocol.stream import MAX_WINDOW, Stream
 
 #: Streams that are over and remembered.
@@ -62,13 +63,14 @@ class Http2Protocol:
     name = "HTTP/2"
     multiplexed = True
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, memory: Memory | None = None) -> None:
+        memory = memory or Memory()
         self._origin = origin
-        self._encoder = BlockEncoder()
+        self._encoder = BlockEncoder(memory)
         self._machine = Machine(self._encoder)
         self._splitter = FrameSplitter(MAX_FRAME_SIZE)
         self._frames: Iterator[Frame] = iter(())
-        self._decoder = BlockDecoder()
+        self._decoder = BlockDecoder(memory)
         self._streams: dict[int, Stream] = {}
         #: Streams on which both sides have said their last word; the oldest are forgotten.
         self._ended: dict[int, None] = {}
@@ -101,17 +103,18 @@ class Http2Protocol:
     # -- sending ---------------------------------------------------------------------------------------------
 
     def open(self, head: RequestHead, *, end: bool) -> int:
-        fields = request_fields(head)
-        machine = self._machine
+        machine, encoder = self._machine, self._encoder
+        regular = encoder.regular(head.fields)
+        pseudo = pseudo_fields(head, regular.host)
         allowed = machine.max_header_list_size
-        if allowed is not None and (size := section_size(fields)) > allowed:
+        if allowed is not None and (size := section_size(pseudo) + regular.size) > allowed:
             raise LocalProtocolError(
                 f"the request's header fields take {size} bytes; {self._origin} accepts at most {allowed} "
                 "(SETTINGS_MAX_HEADER_LIST_SIZE). Nothing was sent."
             )
         stream_id = self._next_id
         flags = END_STREAM if end else 0
-        block = self._encoder.block(fields)
+        block = encoder.block(pseudo, regular)
         self._out.append(header_frames(flags, stream_id, block, machine.max_frame_size))
         self._next_id += 2
         self._streams[stream_id] = Stream(

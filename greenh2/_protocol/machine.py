@@ -51,27 +51,23 @@ class Machine:
         self._chatter_since = monotonic()
         #: How many streams the peer allows at once.
         self.streams_allowed: float = INITIAL_STREAMS
+        self._note_settings()
+
+    def _note_settings(self) -> None:
+        """Take down what each request asks for: h2 looks its settings up anew each time."""
+        settings = self._h2.remote_settings
+        #: What the peer takes on a new stream (bytes).
+        self.initial_window = settings.initial_window_size
+        #: What a request's fields may take (bytes, RFC 9113 section 6.5.2); None without bound.
+        self.max_header_list_size = settings.max_header_list_size
+        #: The largest frame that the peer takes (bytes).
+        self.max_frame_size = settings.max_frame_size
 
     @property
     def sendable(self) -> int:
         """How much DATA may be sent now over all streams, and in one frame (bytes)."""
         window = self._h2.outbound_flow_control_window - self._held_back
-        return min(window, self._h2.max_outbound_frame_size, MAX_FRAME_SIZE)
-
-    @property
-    def max_frame_size(self) -> int:
-        """The largest frame that the peer takes (bytes)."""
-        return self._h2.max_outbound_frame_size
-
-    @property
-    def initial_window(self) -> int:
-        """What the peer takes on a new stream (bytes)."""
-        return self._h2.remote_settings.initial_window_size
-
-    @property
-    def max_header_list_size(self) -> int | None:
-        """What a request's fields may take (bytes, RFC 9113 section 6.5.2); None without bound."""
-        return self._h2.remote_settings.max_header_list_size
+        return min(window, self.max_frame_size, MAX_FRAME_SIZE)
 
     def sent(self, size: int) -> None:
         """Note that so much DATA is on its way."""
@@ -113,6 +109,7 @@ class Machine:
             declared = self._h2.remote_settings.max_concurrent_streams
             self.streams_allowed = declared if declared < 2**32 else inf
             self._held_back = 0
+            self._note_settings()
 
     def take_acknowledgement(self, settings: Frame) -> None:
         """Take an acknowledgement of SETTINGS, of which h2 would take any number.  Raises FrameViolation."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from greenh2._protocol.events import RequestHead, ResponseHead
+from greenh2._protocol.events import Fields, RequestHead, ResponseHead
 
 #: The most that a response's head may take (bytes).
 MAX_HEAD = 128 * 1024
@@ -31,18 +31,35 @@ _NO_BODY = frozenset((204, 304))
 _LONGEST_LENGTH = 18
 
 
-def plain_request(head: RequestHead) -> bytes | None:
-    """Return the bytes of a request that has no body, or None when h11 should look at it."""
-    names = [name.lower() for name, value in head.fields if not _keeps_alive(name, value)]
-    if head.method not in _METHODS or names.count(b"host") != 1 or not _FRAMING.isdisjoint(names):
+class PlainRequests:
+    """The plain requests of a connection, of which one has mostly the same fields as the one before."""
+
+    __slots__ = ("_fields", "_lines")
+
+    def __init__(self) -> None:
+        self._fields: Fields = []
+        self._lines: bytes | None = None
+
+    def write(self, head: RequestHead) -> bytes | None:
+        """Return the bytes of a request that has no body, or None when h11 should look at it."""
+        if head.method not in _METHODS or _REQUEST_TARGET.fullmatch(head.target) is None:
+            return None
+        if head.fields != self._fields:
+            self._fields, self._lines = head.fields.copy(), _field_lines(head.fields)
+        if self._lines is None:
+            return None
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, head.target, self._lines)
+
+
+def _field_lines(fields: Fields) -> bytes | None:
+    names = [name.lower() for name, value in fields if not _keeps_alive(name, value)]
+    if names.count(b"host") != 1 or not _FRAMING.isdisjoint(names):
         return None
-    lines = b"".join([b"%b: %b\r\n" % field for field in head.fields])
+    lines = b"".join([b"%b: %b\r\n" % field for field in fields])
     # As many lines as fields: a line break in a value would make one more.
-    if lines.count(b"\n") != len(head.fields) or _REQUEST_LINES.fullmatch(lines) is None:
+    if lines.count(b"\n") != len(fields) or _REQUEST_LINES.fullmatch(lines) is None:
         return None
-    if _REQUEST_TARGET.fullmatch(head.target) is None:
-        return None
-    return b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, head.target, lines)
+    return lines
 
 
 def plain_response(data: bytes) -> tuple[ResponseHead, int, int] | None:

@@ -45,16 +45,21 @@ _ELSEWHERE = frozenset(
 
 
 class Socks:
-    """One request to a proxy for a connection to a host, a name or an address, and a port."""
+    """One request to a proxy for a connection to a host, a name or an address, and a port.
+
+    The host may be None at first: then it is asked for by `wants_host`, once the proxy has let us in.
+    """
 
     #: A refusal is one message, and nothing follows.
     refusal: ProxyError | None = None
 
-    def __init__(self, proxy: Proxy, host: str, port: int) -> None:
+    def __init__(self, proxy: Proxy, host: str | None, port: int) -> None:
         self._proxy = proxy
-        self._target = f"{host} port {port}"
+        self._host = host
+        self._port = port
         self._socks = SOCKS5Connection()
-        self._command = SOCKS5CommandRequest.from_address(SOCKS5Command.CONNECT, (host, port))
+        #: Whether nothing goes on before `ask_for()` names the host.
+        self.wants_host = False
         wanted = [SOCKS5AuthMethod.NO_AUTH_REQUIRED]
         if proxy.auth is not None:
             wanted.append(SOCKS5AuthMethod.USERNAME_PASSWORD)
@@ -73,7 +78,11 @@ class Socks:
         if not data:
             raise ProxyError(f"the proxy {self._proxy.origin} ended the connection before the tunnel stood")
         self._in += data
-        while (length := self._length()) is not None and len(self._in) >= length:
+        return self._go_on()
+
+    def _go_on(self) -> bool:
+        """Take the messages that are whole, as far as they have been asked for; tell whether the tunnel stands."""
+        while not self.wants_host and (length := self._length()) is not None and len(self._in) >= length:
             message, self._in = self._in[:length], self._in[length:]
             try:
                 if self._take(self._socks.receive_data(message)):
@@ -103,7 +112,7 @@ class Socks:
                 reason = code.name.replace("_", " ").lower()
                 self.elsewhere = code in _ELSEWHERE
                 raise ProxyError(
-                    f"the proxy {self._proxy.origin} opens no tunnel to {self._target}: {reason}"
+                    f"the proxy {self._proxy.origin} opens no tunnel to {self._host} port {self._port}: {reason}"
                 )
             case _ if reply.success:  # type: ignore[attr-defined]  # a class that socksio does not export
                 self._ask()
@@ -132,5 +141,16 @@ class Socks:
             self._ask()
 
     def _ask(self) -> None:
-        self._asked = True
-        self._socks.send(self._command)
+        if self._host is None:
+            self.wants_host = True
+        else:
+            self._name(self._host)
+
+    def ask_for(self, host: str) -> bool:
+        """Name the host, when it is wanted; tell whether the tunnel stands, as `receive()` does."""
+        self._name(host)
+        return self._go_on()
+
+    def _name(self, host: str) -> None:
+        self._host, self.wants_host, self._asked = host, False, True
+        self._socks.send(SOCKS5CommandRequest.from_address(SOCKS5Command.CONNECT, (host, self._port)))

@@ -12,9 +12,11 @@ import greenh2._errors as ours
 from greenh2._connection.dial import Http2Choice
 from greenh2._models.body import Body, BytesBody, IterableBody
 from greenh2._models.config import Limits
+from greenh2._models.proxy import Proxy
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.timeouts import Timeout
+from greenh2._net.sockets import SocketOption
 from greenh2._net.tls import CertTypes
 from greenh2._transport import BaseTransport, ExchangeBody, HTTPTransport
 from greenh2.adapters._lines import Line, transport_of
@@ -33,9 +35,10 @@ _NAMES = {"ServerDisconnected": "RemoteProtocolError", "TotalTimeout": "TimeoutE
 class Bridge:
     """What the GreenTransport of each family is: a transport of greenh2, spoken to in httpx's words.
 
-    The arguments are those of greenh2.Client; `limits` may be httpx's as well.  `pool` is a greenh2.Client, or its
-    transport, whose connections are used: nothing else of that client has any effect, the other arguments are left
-    to it, and `close()` leaves it open.
+    The arguments are those of httpx's HTTPTransport, with the meaning that they have for greenh2's: `limits` and
+    `proxy` may be either's.  A proxy is only what is said here: the environment is httpx's to ask.  `pool` is a
+    greenh2.Client, or its transport, whose connections are used: nothing else of that client has any effect, the
+    other arguments are left to it, and `close()` leaves it open.
 
     Requests may have the extensions "timeout" (with a "total" too), "trace" (called with greenh2's events),
     "sni_hostname" and "target"; responses have "http_version", "reason_phrase", "stream_id" and "network_stream",
@@ -55,6 +58,11 @@ class Bridge:
         http1: bool = True,
         http2: Http2Choice = True,
         limits: Any = None,  # each family has Limits of its own
+        proxy: Any = None,  # and a Proxy, and a URL
+        uds: str | os.PathLike[str] | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[SocketOption] | None = None,
         pool: Client | BaseTransport | None = None,
     ) -> None:
         self._own: HTTPTransport | None = None
@@ -68,8 +76,29 @@ class Bridge:
             http1=http1,
             http2=http2,
             limits=_limits(limits),
+            proxy=None if proxy is None else self._proxy(proxy),
+            uds=uds,
+            local_address=local_address,
+            retries=retries,
+            socket_options=socket_options,
         )
         self._line = Line(self._own)
+
+    def _proxy(self, proxy: Any) -> Proxy:
+        """Return greenh2's Proxy for whatever names one.  Raises ValueError, as httpx does, and httpx's InvalidURL."""
+        if isinstance(proxy, Proxy):
+            return proxy
+        try:
+            if not isinstance(proxy, self.family.Proxy):
+                return Proxy(str(proxy) if isinstance(proxy, self.family.URL) else proxy)
+            return Proxy(
+                str(proxy.url),
+                ssl_context=proxy.ssl_context,
+                auth=proxy.auth,
+                headers=proxy.headers.raw,
+            )
+        except ours.InvalidURL as exc:
+            raise self.family.InvalidURL(str(exc)) from exc
 
     def _send(self, request: Any) -> Any:
         """Return the family's Response, the body yet to be read.  Raises the family's errors.  Switches greenlets."""
@@ -160,24 +189,27 @@ class NetworkStream:
 def _extensions(response: Response) -> dict[str, Any]:
     had = response.extensions
     extensions = {name: had[name] for name in _TOLD if name in had}
-    if phrase := had.get("reason_phrase"):
-        extensions["reason_phrase"] = phrase
     if had.get("http_version") == b"HTTP/2":
         extensions["stream_id"] = had["stream_id"]
+    elif "reason_phrase" in had:
+        extensions["reason_phrase"] = had["reason_phrase"]
     extensions["network_stream"] = NetworkStream(response)
     return extensions
 
 
 def told(family: Any, error: Exception, request: Any) -> Exception:
-    """Return the family's error of the same name, or of the nearest one above it."""
+    """Return the family's error of the same name, or of the nearest one above it.
+
+    A URL that only httpx takes for one leads nowhere: for httpx that is a ConnectError, and it has an InvalidURL
+    where a URL is made, not where it is requested.
+    """
+    if isinstance(error, ours.InvalidURL):
+        nowhere: Exception = family.ConnectError(str(error), request=request)
+        return nowhere
     for kind in type(error).__mro__:
         name = _NAMES.get(kind.__name__, kind.__name__)
         if kind.__module__ == ours.__name__ and hasattr(family, name):
-            found: Exception
-            if kind is ours.InvalidURL:
-                found = family.InvalidURL(str(error))
-            else:
-                found = getattr(family, name)(str(error), request=request)
+            found: Exception = getattr(family, name)(str(error), request=request)
             return found
     raise AssertionError(f"{error!r} has no name in httpx") from error
 

@@ -150,6 +150,23 @@ def test_none_means_by_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for(Client(mounts=mounts), "http://b.example") == Q
 
 
+def test_a_scheme_of_its_own_is_requested_where_it_is_mounted() -> None:
+    client = Client(transport=named("own"), mounts={"file://": named("file"), "all://": named("all")})
+    assert client.get("file:///etc/hostname").text == "file"
+    assert client.get("file://a.example/").text == "file"
+    assert client.get("http://a.example/").text == "all"
+    for url in ("ftp://a.example/", "/path"):
+        with pytest.raises(greenh2.UnsupportedProtocol):
+            client.get(url)
+
+
+def test_no_redirect_leads_to_a_scheme_of_its_own() -> None:
+    first = Answers(redirect("file:///etc/passwd"))
+    client = Client(transport=first, mounts={"file://": named("secret")})
+    with pytest.raises(greenh2.UnsupportedProtocol, match="file"):
+        client.get("http://a.example/", follow_redirects=True)
+
+
 class Closable(BaseTransport):
     def __init__(self) -> None:
         self.closed = 0

@@ -2,12 +2,8 @@
 
 import pytest
 
+from tests.examples.running import PATCHED
 from tests.examples.test_quickstart import run
-
-PATCHED = """
-from gevent import monkey; monkey.patch_all()
-import runpy; runpy.run_path({0!r}, run_name="__main__")
-"""
 
 
 @pytest.mark.parametrize("patched", [False, True], ids=["unpatched", "patched"])

@@ -21,14 +21,14 @@ quickstart.main()
 """
 
 
-def run(*command: str) -> "subprocess.CompletedProcess[str]":
+def run(*command: str, timeout: float = 30) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT / "examples",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=timeout,
         check=False,
     )
 

@@ -90,8 +90,10 @@ class Load:
     def _ask(self, number: int) -> None:
         while not self._stopped:
             number = (number * 7 + 3) % 5000
+            # Kept connections stay with their worker: new ones now and then let every worker have its share.
+            headers = {"Connection": "close"} if number % 10 == 0 else {}
             try:
-                response = self.client.get(f"{self.url}/{number}")
+                response = self.client.get(f"{self.url}/{number}", headers=headers)
             except (greenh2.ConnectError, greenh2.ServerDisconnected) as error:
                 self.refused += 1
                 if not self.leaving:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from greenh2 import Client, DigestAuth, LocalProtocolError, Request, Response
+from greenh2 import Client, DigestAuth, LocalProtocolError, RemoteProtocolError, Request, Response
 from greenh2._middleware.digest import challenge_of
 from tests.client.answers import Answers
 
@@ -137,13 +137,33 @@ def test_auth_int_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "challenge", ['Basic realm="r"', "Digest", 'Digest realm="r"', 'Digest realm="r", nonce="n", algorithm=X']
+    "challenge", ['Basic realm="r"', "Negotiate abc", 'Digest realm="r", nonce="n", algorithm=X']
 )
 def test_what_cannot_be_met_is_returned(challenge: str) -> None:
     assert (
         Client(transport=Answers(unauthorized(challenge)), auth=DigestAuth("u", "p")).get(URL).status_code
         == 401
     )
+
+
+@pytest.mark.parametrize(
+    ("challenge", "missing"),
+    [
+        ("Digest", "nonce and realm"),
+        ('Digest realm="r"', "nonce"),
+        ('Basic realm="r", Digest nonce="n"', "realm"),
+    ],
+)
+def test_a_challenge_that_nobody_could_answer_is_malformed(challenge: str, missing: str) -> None:
+    answers = Answers(unauthorized(challenge))
+    with pytest.raises(RemoteProtocolError, match=f"without saying its {missing},") as caught:
+        Client(transport=answers, auth=DigestAuth("u", "p")).get(URL)
+    assert caught.value.request.url == URL
+
+
+def test_a_challenge_that_can_be_met_makes_up_for_a_malformed_one() -> None:
+    answers = Answers(unauthorized('Digest realm="r", Digest realm="r", nonce="n"'), Response(200))
+    assert Client(transport=answers, auth=DigestAuth("u", "p")).get(URL).status_code == 200
 
 
 def test_the_best_of_several_challenges_is_met() -> None:

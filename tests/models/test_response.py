@@ -221,7 +221,12 @@ def test_the_reason_is_what_the_server_said() -> None:
     assert Response(200, extensions={"reason_phrase": b"Fine"}).reason_phrase == "Fine"
 
 
-@pytest.mark.parametrize("extensions", [{}, {"reason_phrase": b""}])
+def test_a_server_may_have_no_word_for_a_status() -> None:
+    extensions = {"reason_phrase": b"", "http_version": b"HTTP/1.1"}
+    assert Response(404, extensions=extensions).reason_phrase == ""
+
+
+@pytest.mark.parametrize("extensions", [{}, {"reason_phrase": b"", "http_version": b"HTTP/2"}])
 def test_without_a_reason_it_is_the_registered_one(extensions: dict[str, object]) -> None:
     assert Response(404, extensions=extensions).reason_phrase == "Not Found"
 

@@ -233,9 +233,9 @@ def test_frames_in_any_order_raise_nothing(frames: list[bytes]) -> None:
 @given(frames=st.lists(FRAMES, max_size=12), calls=st.lists(st.integers(0, 5), max_size=12))
 def test_calls_between_any_frames_raise_nothing(frames: list[bytes], calls: list[int]) -> None:
     client = _http2()
-    client.receive(SettingsFrame(0).serialize())
+    receive(client, SettingsFrame(0).serialize())
     for frame, call in zip(frames, calls, strict=False):
-        client.receive(frame)
+        receive(client, frame)
         for stream_id in (1, 5):
             [
                 lambda number: client.consumed(number, 2**20),

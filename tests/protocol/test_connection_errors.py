@@ -10,7 +10,7 @@ from greenh2._errors import RemoteProtocolError
 from greenh2._protocol.events import ConnectionFailed, HeadReceived
 from greenh2._protocol.frames import FrameType, frame_bytes
 from greenh2._protocol.machine import MAX_FRAME_SIZE
-from tests.protocol.peers import GET, Script, connection_failure, data
+from tests.protocol.peers import GET, Script, connection_failure, data, receive
 
 PING = PingFrame(0, b"12345678").serialize()
 HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_STREAMS, INITIAL_WINDOW, FRAME_SIZE = range(1, 6)
@@ -108,7 +108,7 @@ def test_after_the_failure_nothing_is_taken() -> None:
     stream_id = script.open()
     script.say(frame_bytes(FrameType.PING, 0, 1, b"12345678"), script.ok(stream_id))
     assert script.say(data(stream_id, b"x")) == []
-    assert script.client.receive(b"") == []
+    assert receive(script.client, b"") == []
 
 
 def test_the_goodbye_comes_after_what_was_queued_before() -> None:
@@ -143,5 +143,5 @@ def test_a_flood_of_empty_continuations_is_refused() -> None:
     script = Script()
     script.open()
     flood = HeadersFrame(1, b"\x88").serialize() + ContinuationFrame(1, b"").serialize() * 30_000
-    connection_failure(script.client.receive(flood))
+    connection_failure(receive(script.client, flood))
     assert script.goaways() == [ErrorCodes.ENHANCE_YOUR_CALM]

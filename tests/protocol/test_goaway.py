@@ -19,7 +19,7 @@ from greenh2._protocol.events import (
 )
 from greenh2._protocol.frames import FrameType, frame_bytes
 from greenh2._protocol.http2 import Http2Protocol
-from tests.protocol.peers import POST, Script, Talk, connection_failure, data, only, stream_failure
+from tests.protocol.peers import POST, Script, Talk, connection_failure, data, only, receive, stream_failure
 
 NO_STREAM = 2**31 - 1
 
@@ -60,7 +60,7 @@ def test_an_upload_that_it_covers_goes_on() -> None:
 def test_a_real_server_gets_the_rest_of_an_upload() -> None:
     talk = Talk()
     stream_id = talk.open(POST, end=False)
-    talk.client.receive(_goaway(stream_id).serialize())
+    receive(talk.client, _goaway(stream_id).serialize())
     talk.client.send(stream_id, b"the rest", end=True)
     talk.carry()
     assert [event.data for event in talk.saw(ServerData)] == [b"the rest"]
@@ -77,7 +77,7 @@ def test_pings_are_still_answered() -> None:
 def test_a_ping_may_still_be_sent() -> None:
     talk = Talk()
     talk.open()
-    talk.client.receive(_goaway(1).serialize())
+    receive(talk.client, _goaway(1).serialize())
     talk.client.ping(b"12345678")
     talk.carry()
     assert len(talk.saw(PingReceived)) == 1
@@ -233,7 +233,7 @@ def test_an_end_after_a_goaway_with_an_error_tells_that_error() -> None:
     script = Script()
     script.open()
     script.say(_goaway(1, ErrorCodes.INTERNAL_ERROR, b"out of luck"))
-    error = connection_failure(script.client.receive(b""))
+    error = connection_failure(receive(script.client, b""))
     assert not isinstance(error, ServerDisconnected)
     assert "after GOAWAY INTERNAL_ERROR, last stream 1, b'out of luck'" in str(error)
 
@@ -242,7 +242,7 @@ def test_an_end_after_a_graceful_goaway_is_a_disconnection() -> None:
     script = Script()
     script.open()
     script.say(_goaway(1))
-    error = connection_failure(script.client.receive(b""))
+    error = connection_failure(receive(script.client, b""))
     assert isinstance(error, ServerDisconnected)
     assert not error.unprocessed
     assert "GOAWAY NO_ERROR, last stream 1" in str(error)
@@ -252,7 +252,7 @@ def test_two_goaways_are_told_together() -> None:
     script = Script()
     script.open()
     script.say(_goaway(3, ErrorCodes.ENHANCE_YOUR_CALM, b"first"), _goaway(1, 0, b"second"))
-    text = str(connection_failure(script.client.receive(b"")))
+    text = str(connection_failure(receive(script.client, b"")))
     assert "GOAWAY ENHANCE_YOUR_CALM, last stream 1, b'first'" in text
 
 
@@ -260,7 +260,7 @@ def test_the_second_goaway_tells_what_the_first_did_not() -> None:
     script = Script()
     script.open()
     script.say(_goaway(3), _goaway(1, ErrorCodes.INTERNAL_ERROR, b"second"))
-    text = str(connection_failure(script.client.receive(b"")))
+    text = str(connection_failure(receive(script.client, b"")))
     assert "GOAWAY INTERNAL_ERROR, last stream 1, b'second'" in text
 
 
@@ -281,4 +281,4 @@ def test_shutdown_after_it_still_says_goodbye() -> None:
 
 def test_goaway_before_settings_is_no_greeting() -> None:
     client = Http2Protocol("https://example.org")
-    assert "not SETTINGS" in str(connection_failure(client.receive(_goaway(0).serialize())))
+    assert "not SETTINGS" in str(connection_failure(receive(client, _goaway(0).serialize())))

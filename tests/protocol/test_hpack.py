@@ -6,12 +6,12 @@ from time import perf_counter
 
 import pytest
 from h2.errors import ErrorCodes
-from hpack import Decoder, Encoder, HeaderTuple, HPACKError
+from hpack import Decoder, Encoder, HPACKError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenh2._protocol.events import RequestHead
-from greenh2._protocol.fields import request_fields
+from greenh2._protocol.events import Fields, RequestHead
+from greenh2._protocol.fields import pseudo_fields
 from greenh2._protocol.frames import MAX_HEADER_BLOCK, FrameViolation
 from greenh2._protocol.hpack import (
     MAX_BLOCK,
@@ -23,18 +23,19 @@ from greenh2._protocol.hpack import (
     BlockEncoder,
     BoundedEncoder,
 )
+from greenh2._protocol.memory import Memory
 
 FIELDS = [(b":status", b"200"), (b"x-name", b"some value")]
 
 
 def test_a_block_is_decoded_to_plain_pairs_of_bytes() -> None:
-    fields = BlockDecoder().decode(Encoder().encode(FIELDS)).fields
+    fields = BlockDecoder(Memory()).decode(Encoder().encode(FIELDS)).fields
     assert fields == FIELDS
     assert {type(field) for field in fields} == {tuple}
 
 
 def test_the_decoder_remembers_from_block_to_block() -> None:
-    encoder, decoder = Encoder(), BlockDecoder()
+    encoder, decoder = Encoder(), BlockDecoder(Memory())
     decoder.decode(encoder.encode(FIELDS))
     second = encoder.encode(FIELDS)
     assert len(second) == 2
@@ -57,19 +58,19 @@ def test_the_decoder_remembers_from_block_to_block() -> None:
 )
 def test_what_cannot_be_decoded_is_a_compression_error(block: bytes) -> None:
     with pytest.raises(FrameViolation) as caught:
-        BlockDecoder().decode(block)
+        BlockDecoder(Memory()).decode(block)
     assert caught.value.code == ErrorCodes.COMPRESSION_ERROR
     assert caught.value.__cause__ is not None
 
 
 def test_the_message_of_a_compression_error_does_not_quote_the_block() -> None:
     with pytest.raises(FrameViolation) as caught:
-        BlockDecoder().decode(b"\x40\x06secret\x7f\xff\xff\xff\xff\xff\xff\xff\xff")
+        BlockDecoder(Memory()).decode(b"\x40\x06secret\x7f\xff\xff\xff\xff\xff\xff\xff\xff")
     assert "secret" not in str(caught.value)
 
 
 def test_a_block_that_unpacks_beyond_all_measure_is_refused() -> None:
-    decoder = BlockDecoder()
+    decoder = BlockDecoder(Memory())
     decoder.decode(Encoder().encode([(b"a", b"x" * 4000)]))  # now one byte says all this
     with pytest.raises(FrameViolation) as caught:
         decoder.decode(b"\xbe" * (MAX_DECODED_BLOCK // 4000))
@@ -79,7 +80,7 @@ def test_a_block_that_unpacks_beyond_all_measure_is_refused() -> None:
 def test_the_worst_block_that_may_arrive_is_decoded_in_bounded_time() -> None:
     started = perf_counter()
     with pytest.raises(FrameViolation):
-        BlockDecoder().decode(b"\x04\x00" * (MAX_HEADER_BLOCK // 2))
+        BlockDecoder(Memory()).decode(b"\x04\x00" * (MAX_HEADER_BLOCK // 2))
     assert perf_counter() - started < 5
 
 
@@ -129,37 +130,50 @@ def test_a_decoder_stays_in_step_through_all_changes() -> None:
         assert decoder.decode(encoder.encode(FIELDS), raw=True) == FIELDS
 
 
-def head(*fields: tuple[bytes, bytes], path: bytes = b"/") -> list[HeaderTuple]:
-    return request_fields(RequestHead(b"GET", b"https", b"example.org", path, list(fields)))
+def pseudo(path: bytes = b"/") -> Fields:
+    return pseudo_fields(RequestHead(b"GET", b"https", b"example.org", path, []), None)
+
+
+def encode(encoder: BlockEncoder, *fields: tuple[bytes, bytes], path: bytes = b"/") -> bytes:
+    return encoder.block(pseudo(path), encoder.regular(list(fields)))
 
 
 def test_a_secret_leaves_no_trace_in_the_table() -> None:
-    encoder = BlockEncoder()
+    encoder = BlockEncoder(Memory())
     for _ in range(3):
-        block = encoder.block(head((b"authorization", b"Basic c2VjcmV0")))
+        block = encode(encoder, (b"authorization", b"Basic c2VjcmV0"))
     assert (b"authorization", b"Basic c2VjcmV0") not in encoder.header_table.dynamic_entries
     assert b"\x1f\x08" in block  # literal, never indexed, with the static table's name
 
 
 def test_paths_and_fields_that_are_met_once_leave_the_table_alone() -> None:
-    encoder = BlockEncoder()
+    encoder = BlockEncoder(Memory())
     for number in range(20):
-        encoder.block(head((b"x-request-id", b"%d" % number), path=b"/%d" % number))
+        encode(encoder, (b"x-request-id", b"%d" % number), path=b"/%d" % number)
     assert list(encoder.header_table.dynamic_entries) == [(b":authority", b"example.org")]
 
 
 def test_a_request_that_is_sent_again_takes_a_byte_a_field() -> None:
-    encoder = BlockEncoder()
-    fields = head((b"accept", b"*/*"), (b"user-agent", b"somebody"))
-    blocks = [encoder.block(fields) for _ in range(4)]
-    assert len(blocks[0]) > len(fields)
-    assert [len(block) for block in blocks[2:]] == [len(fields)] * 2
+    encoder = BlockEncoder(Memory())
+    fields = [(b"accept", b"*/*"), (b"user-agent", b"somebody")]
+    blocks = [encode(encoder, *fields) for _ in range(4)]
+    assert len(blocks[0]) > len(pseudo() + fields)
+    assert [len(block) for block in blocks[2:]] == [len(pseudo() + fields)] * 2
+
+
+def test_fields_that_were_sent_before_are_not_looked_at_again() -> None:
+    encoder = BlockEncoder(Memory())
+    fields = [(b"Accept", b"*/*")]
+    assert encoder.regular(fields) is encoder.regular(fields.copy())
+    assert encoder.regular([(b"x-large", b"x" * MAX_BLOCK)]) is not encoder.regular(
+        [(b"x-large", b"x" * MAX_BLOCK)]
+    )
 
 
 def test_a_field_larger_than_the_table_can_hold_for_long_never_enters_it() -> None:
-    encoder = BlockEncoder()
+    encoder = BlockEncoder(Memory())
     for _ in range(3):
-        encoder.block(head((b"x-large", b"x" * MAX_INDEXED_FIELD)))
+        encode(encoder, (b"x-large", b"x" * MAX_INDEXED_FIELD))
     assert b"x-large" not in dict(encoder.header_table.dynamic_entries)
 
 
@@ -179,19 +193,18 @@ REQUESTS = st.lists(
 def test_what_is_remembered_says_to_any_decoder_what_was_meant(
     requests: list[tuple[bytes, list[tuple[bytes, bytes]], int | None]],
 ) -> None:
-    encoder, decoder = BlockEncoder(), Decoder()
+    encoder, decoder = BlockEncoder(Memory()), Decoder()
     for path, fields, size in requests:
         if size is not None:
             encoder.header_table_size = size
-        wanted = head(*fields, path=path)
-        assert decoder.decode(encoder.block(wanted), raw=True) == wanted
+        assert decoder.decode(encode(encoder, *fields, path=path), raw=True) == pseudo(path) + fields
 
 
 @given(st.lists(st.lists(st.tuples(NAMES, VALUES), max_size=4), max_size=40), st.data())
 def test_a_remembered_block_is_decoded_as_hpack_decodes_it(
     sections: list[list[tuple[bytes, bytes]]], data: st.DataObject
 ) -> None:
-    encoder, decoder, judge = Encoder(), BlockDecoder(), Decoder()
+    encoder, decoder, judge = Encoder(), BlockDecoder(Memory()), Decoder()
     for section in sections:
         if data.draw(st.integers(0, 9)) == 0:
             encoder.header_table_size = data.draw(st.sampled_from([0, 60, 4096]))
@@ -207,7 +220,7 @@ def test_a_remembered_block_is_decoded_as_hpack_decodes_it(
 
 
 def test_a_block_said_again_that_pushed_out_what_it_refers_to_is_refused() -> None:
-    encoder, decoder = Encoder(), BlockDecoder()
+    encoder, decoder = Encoder(), BlockDecoder(Memory())
     encoder.header_table_size = 60
     decoder.decode(encoder.encode([(b"x-a", b"")]))
     block = encoder.encode([(b"x-a", b"x" * 600)])
@@ -221,12 +234,12 @@ def _block(number: int) -> bytes:
 
 
 def test_a_block_that_is_said_again_is_not_decoded_again() -> None:
-    decoder = BlockDecoder()
+    decoder = BlockDecoder(Memory())
     assert decoder.decode(_block(1)) is decoder.decode(_block(1))
 
 
 def test_a_block_that_needs_no_table_is_remembered_after_one_that_does() -> None:
-    decoder = BlockDecoder()
+    decoder = BlockDecoder(Memory())
     decoder.decode(b"\x40\x01a\x011")
     decoder.decode(b"\xbe")
     section = decoder.decode(_block(1))
@@ -235,7 +248,7 @@ def test_a_block_that_needs_no_table_is_remembered_after_one_that_does() -> None
 
 
 def test_only_so_many_blocks_are_remembered() -> None:
-    decoder = BlockDecoder()
+    decoder = BlockDecoder(Memory())
     first = decoder.decode(_block(0))
     sections = [decoder.decode(_block(number)) for number in range(1, MAX_REMEMBERED + 1)]
     assert [section.fields for section in sections[:2]] == [[(b"x-number", b"1")], [(b"x-number", b"2")]]
@@ -245,7 +258,7 @@ def test_only_so_many_blocks_are_remembered() -> None:
 
 
 def test_a_remembered_block_that_refers_to_the_table_gives_way_to_what_others_add() -> None:
-    decoder = BlockDecoder()
+    decoder = BlockDecoder(Memory())
     first, second, newest = b"\x40\x01a\x011", b"\x40\x01b\x012", b"\xbe"
     said = [decoder.decode(block).fields for block in (first, second, newest, first, newest)]
     assert said[2] == [(b"b", b"2")]
@@ -253,7 +266,7 @@ def test_a_remembered_block_that_refers_to_the_table_gives_way_to_what_others_ad
 
 
 def test_a_block_that_refers_to_the_table_says_something_new_when_the_table_has_changed() -> None:
-    encoder, decoder = Encoder(), BlockDecoder()
+    encoder, decoder = Encoder(), BlockDecoder(Memory())
     newest = b"\xbe"
     for value in (b"first", b"second"):
         decoder.decode(encoder.encode([(b"x-name", value)]))
@@ -261,7 +274,7 @@ def test_a_block_that_refers_to_the_table_says_something_new_when_the_table_has_
 
 
 def test_what_remembered_blocks_add_is_in_the_table_when_it_is_referred_to() -> None:
-    decoder = BlockDecoder()
+    decoder = BlockDecoder(Memory())
     first, second = (b"\x40\x01%c\x01%c" % (name, name) for name in b"ab")
     for block in (first, second, first):
         decoder.decode(block)
@@ -269,7 +282,7 @@ def test_what_remembered_blocks_add_is_in_the_table_when_it_is_referred_to() -> 
 
 
 def test_a_block_too_large_to_be_remembered_is_decoded_each_time() -> None:
-    decoder = BlockDecoder()
+    decoder = BlockDecoder(Memory())
     block = Encoder().encode([(b"x-large", b"\x01" * MAX_BLOCK, True)])
     first, second = decoder.decode(block), decoder.decode(block)
     assert first is not second
@@ -277,7 +290,39 @@ def test_a_block_too_large_to_be_remembered_is_decoded_each_time() -> None:
 
 
 def test_a_remembered_section_cannot_be_changed_by_whoever_got_its_head() -> None:
-    decoder = BlockDecoder()
+    decoder = BlockDecoder(Memory())
     block = Encoder().encode([(b":status", b"200", True), (b"x-name", b"value", True)])
     decoder.decode(block).head()[1].clear()
     assert decoder.decode(block).head()[1] == [(b"x-name", b"value")]
+
+
+def test_what_holds_whatever_the_table_says_is_remembered_for_the_next_connection() -> None:
+    memory = Memory()
+    first, second = BlockDecoder(memory), BlockDecoder(memory)
+    assert second.decode(_block(1)) is not (section := first.decode(_block(2)))
+    assert second.decode(_block(2)) is section
+
+
+def test_what_a_remembered_block_adds_is_in_the_table_of_the_next_connection_too() -> None:
+    memory = Memory()
+    adds, newest = b"\x40\x01a\x011", b"\xbe"
+    BlockDecoder(memory).decode(adds)
+    second = BlockDecoder(memory)
+    assert second.decode(adds).fields == second.decode(newest).fields == [(b"a", b"1")]
+
+
+def test_what_refers_to_the_table_is_not_remembered_for_another_connection() -> None:
+    memory = Memory()
+    for value in (b"1", b"2"):
+        decoder = BlockDecoder(memory)
+        decoder.decode(b"\x40\x01a\x01" + value)
+        assert decoder.decode(b"\xbe").fields == [(b"a", value)]
+
+
+def test_a_field_that_was_sent_before_enters_the_table_of_the_next_connection_at_once() -> None:
+    memory = Memory()
+    fields = [(b"x-team", b"tea")]
+    encode(BlockEncoder(memory), *fields)
+    encoder = BlockEncoder(memory)
+    encode(encoder, *fields)
+    assert (b"x-team", b"tea") in encoder.header_table.dynamic_entries

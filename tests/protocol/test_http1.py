@@ -17,7 +17,7 @@ from greenh2._protocol.events import (
 )
 from greenh2._protocol.http1 import MAX_INTERIM, READ_AHEAD, Http1Protocol
 from greenh2._protocol.plain import MAX_FIELD_LINES, MAX_HEAD
-from tests.protocol.peers import GET, HEAD, connection_failure
+from tests.protocol.peers import GET, HEAD, connection_failure, receive
 
 HOST = (b"Host", b"example.org")
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -118,7 +118,7 @@ def test_one_stream_is_allowed_at_a_time() -> None:
 
 
 def test_a_response_with_a_length() -> None:
-    assert client().receive(OK + b"Content-Length: 4\r\nX-Mixed: Value\r\n\r\nbody") == [
+    assert receive(client(), OK + b"Content-Length: 4\r\nX-Mixed: Value\r\n\r\nbody") == [
         HeadReceived(
             1,
             ResponseHead(200, [(b"Content-Length", b"4"), (b"X-Mixed", b"Value")], b"OK", b"HTTP/1.1"),
@@ -130,8 +130,9 @@ def test_a_response_with_a_length() -> None:
 
 
 def test_a_response_in_chunks_with_trailers() -> None:
-    events = client().receive(
-        OK + b"Transfer-Encoding: chunked\r\n\r\n2;ext=1\r\nbo\r\n2\r\ndy\r\n0\r\nChecksum: 1\r\n\r\n"
+    events = receive(
+        client(),
+        OK + b"Transfer-Encoding: chunked\r\n\r\n2;ext=1\r\nbo\r\n2\r\ndy\r\n0\r\nChecksum: 1\r\n\r\n",
     )
     assert body(events) == b"body"
     assert ResponseEnded(1, [(b"Checksum", b"1")]) in events
@@ -139,15 +140,15 @@ def test_a_response_in_chunks_with_trailers() -> None:
 
 def test_a_response_that_lasts_to_the_end_of_the_connection() -> None:
     protocol = client()
-    assert body(protocol.receive(OK + b"\r\nbo")) == b"bo"
-    assert body(protocol.receive(b"dy")) == b"dy"
-    assert protocol.receive(b"")[0] == ResponseEnded(1)
+    assert body(receive(protocol, OK + b"\r\nbo")) == b"bo"
+    assert body(receive(protocol, b"dy")) == b"dy"
+    assert receive(protocol, b"")[0] == ResponseEnded(1)
 
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
 @pytest.mark.parametrize("field", [b"", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"])
 def test_some_responses_have_no_body_whatever_they_declare(status: bytes, field: bytes) -> None:
-    events = client().receive(b"HTTP/1.1 " + status + b"\r\n" + field + b"\r\n")
+    events = receive(client(), b"HTTP/1.1 " + status + b"\r\n" + field + b"\r\n")
     assert events[1:] == [ResponseEnded(1), CapacityChanged()]
 
 
@@ -158,46 +159,47 @@ def test_a_response_to_head_has_no_body_whatever_it_declares(field: bytes) -> No
 
 
 def test_interim_responses_are_skipped() -> None:
-    events = client().receive(
+    events = receive(
+        client(),
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
         + OK
-        + b"Content-Length: 0\r\n\r\n"
+        + b"Content-Length: 0\r\n\r\n",
     )
     assert [type(event) for event in events] == [HeadReceived, ResponseEnded, CapacityChanged]
 
 
 def test_as_many_interim_responses_as_allowed_are_skipped() -> None:
-    assert client().receive(b"HTTP/1.1 103 x\r\n\r\n" * MAX_INTERIM) == []
+    assert receive(client(), b"HTTP/1.1 103 x\r\n\r\n" * MAX_INTERIM) == []
 
 
 def test_more_interim_responses_end_the_connection() -> None:
-    events = client().receive(b"HTTP/1.1 103 x\r\n\r\n" * (MAX_INTERIM + 1))
+    events = receive(client(), b"HTTP/1.1 103 x\r\n\r\n" * (MAX_INTERIM + 1))
     assert "interim" in str(connection_failure(events))
 
 
 def test_interim_responses_are_counted_for_each_request() -> None:
     protocol = client()
     interims = b"HTTP/1.1 103 x\r\n\r\n" * MAX_INTERIM
-    protocol.receive(interims + OK + b"Content-Length: 0\r\n\r\n")
+    receive(protocol, interims + OK + b"Content-Length: 0\r\n\r\n")
     protocol.open(GET, end=True)
-    assert protocol.receive(interims) == []
+    assert receive(protocol, interims) == []
 
 
 @pytest.mark.parametrize("fields", [[HOST], [HOST, (b"Upgrade", b"websocket"), (b"Connection", b"upgrade")]])
 def test_a_switch_of_protocols_ends_the_connection(fields: list[tuple[bytes, bytes]]) -> None:
     protocol = client(RequestHead(b"GET", b"http", b"a", b"/", fields))
-    events = protocol.receive(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n")
+    events = receive(protocol, b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n")
     assert isinstance(connection_failure(events), RemoteProtocolError)
 
 
 def test_a_status_line_without_a_reason_is_taken() -> None:
-    (event, *_) = client().receive(b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n")
+    (event, *_) = receive(client(), b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n")
     assert isinstance(event, HeadReceived)
     assert (event.head.status, event.head.reason) == (200, b"")
 
 
 def test_the_version_is_told() -> None:
-    (event, *_) = client().receive(b"HTTP/1.0 200 OK\r\n\r\n")
+    (event, *_) = receive(client(), b"HTTP/1.0 200 OK\r\n\r\n")
     assert isinstance(event, HeadReceived)
     assert event.head.http_version == b"HTTP/1.0"
 
@@ -235,58 +237,58 @@ def test_the_version_is_told() -> None:
 )
 def test_what_is_not_http_1_ends_the_connection(wire: bytes) -> None:
     protocol = client()
-    error = connection_failure(protocol.receive(wire))
+    error = connection_failure(receive(protocol, wire))
     assert type(error) is RemoteProtocolError
     assert error.__cause__ is not None
     assert protocol.retired
 
 
 def test_an_identical_list_of_lengths_is_one_length() -> None:
-    assert body(client().receive(OK + b"Content-Length: 3, 3\r\n\r\nabc")) == b"abc"
+    assert body(receive(client(), OK + b"Content-Length: 3, 3\r\n\r\nabc")) == b"abc"
 
 
 def test_a_folded_line_is_unfolded() -> None:
-    (event, *_) = client().receive(OK + b"Content-Length: 0\r\na: b\r\n  c\r\n\r\n")
+    (event, *_) = receive(client(), OK + b"Content-Length: 0\r\na: b\r\n  c\r\n\r\n")
     assert isinstance(event, HeadReceived)
     assert (b"a", b"b c") in event.head.fields
 
 
 def test_lines_may_end_in_lf_alone() -> None:
-    events = client().receive(b"HTTP/1.1 200 OK\nContent-Length: 3\n\nabc")
+    events = receive(client(), b"HTTP/1.1 200 OK\nContent-Length: 3\n\nabc")
     assert body(events) == b"abc"
 
 
 def test_as_many_field_lines_as_allowed_are_taken() -> None:
-    events = client().receive(OK + b"a: b\r\n" * MAX_FIELD_LINES + b"\r\n")
+    events = receive(client(), OK + b"a: b\r\n" * MAX_FIELD_LINES + b"\r\n")
     assert isinstance(events[0], HeadReceived)
 
 
 def test_more_field_lines_than_allowed_are_refused() -> None:
-    events = client().receive(OK + b"a: b\r\n" * (MAX_FIELD_LINES + 1) + b"\r\n")
+    events = receive(client(), OK + b"a: b\r\n" * (MAX_FIELD_LINES + 1) + b"\r\n")
     assert "field lines" in str(connection_failure(events))
 
 
 def test_more_trailers_than_allowed_are_refused() -> None:
     wire = OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * (MAX_FIELD_LINES + 1) + b"\r\n"
-    events = client().receive(wire)
+    events = receive(client(), wire)
     assert [type(event) for event in events] == [HeadReceived, ConnectionFailed]
 
 
 def test_a_head_of_the_allowed_size_is_taken() -> None:
-    events = client().receive(OK + b"a: " + b"x" * (MAX_HEAD - 1) + b"\r\n\r\n")
+    events = receive(client(), OK + b"a: " + b"x" * (MAX_HEAD - 1) + b"\r\n\r\n")
     assert isinstance(events[0], HeadReceived)
 
 
 def test_a_larger_head_in_one_piece_is_refused() -> None:
-    events = client().receive(OK + b"a: " + b"x" * MAX_HEAD + b"\r\n\r\n")
+    events = receive(client(), OK + b"a: " + b"x" * MAX_HEAD + b"\r\n\r\n")
     assert "bytes" in str(connection_failure(events))
 
 
 def test_a_head_that_never_ends_is_refused() -> None:
     protocol = client()
-    events = protocol.receive(OK + b"a: ")
+    events = receive(protocol, OK + b"a: ")
     while not events:
-        events = protocol.receive(b"x" * 10_000)
+        events = receive(protocol, b"x" * 10_000)
     assert isinstance(connection_failure(events), RemoteProtocolError)
 
 
@@ -294,7 +296,7 @@ def test_a_head_that_never_ends_is_refused() -> None:
 
 
 def test_an_end_without_an_answer_is_a_disconnection() -> None:
-    error = connection_failure(client().receive(b""))
+    error = connection_failure(receive(client(), b""))
     assert isinstance(error, ServerDisconnected)
     assert "without sending a response" in str(error)
 
@@ -314,25 +316,25 @@ def test_an_end_without_an_answer_is_a_disconnection() -> None:
 )
 def test_an_end_in_mid_response_is_a_disconnection(wire: bytes) -> None:
     protocol = client()
-    protocol.receive(wire)
-    error = connection_failure(protocol.receive(b""))
+    receive(protocol, wire)
+    error = connection_failure(receive(protocol, b""))
     assert isinstance(error, ServerDisconnected)
     assert "before the response ended" in str(error)
 
 
 def test_after_a_failure_nothing_is_received_or_sent() -> None:
     protocol = client(post((b"Content-Length", b"3")), end=False)
-    protocol.receive(b"nonsense\r\n\r\n")
-    assert protocol.receive(OK) == []
-    assert protocol.receive(b"") == []
+    receive(protocol, b"nonsense\r\n\r\n")
+    assert receive(protocol, OK) == []
+    assert receive(protocol, b"") == []
     assert protocol.sendable(1) == 0
 
 
 def test_reading_pauses_while_the_user_is_behind() -> None:
     protocol = client()
-    protocol.receive(OK + b"\r\n" + bytes(READ_AHEAD - 1))
+    receive(protocol, OK + b"\r\n" + bytes(READ_AHEAD - 1))
     assert protocol.wants_data
-    protocol.receive(b"x")
+    receive(protocol, b"x")
     assert not protocol.wants_data
     protocol.consumed(1, 1)
     assert protocol.wants_data
@@ -340,6 +342,6 @@ def test_reading_pauses_while_the_user_is_behind() -> None:
 
 def test_what_another_stream_consumed_does_not_count() -> None:
     protocol = client()
-    protocol.receive(OK + b"\r\n" + bytes(READ_AHEAD))
+    receive(protocol, OK + b"\r\n" + bytes(READ_AHEAD))
     protocol.consumed(7, READ_AHEAD)
     assert not protocol.wants_data

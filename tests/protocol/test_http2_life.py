@@ -10,7 +10,7 @@ from greenh2._errors import RemoteProtocolError, ServerDisconnected
 from greenh2._protocol.events import ConnectionFailed, HeadReceived, PingAnswered, ResponseHead
 from greenh2._protocol.frames import FrameType, frame_bytes
 from greenh2._protocol.machine import MAX_CHATTER
-from tests.protocol.peers import POST, Script, Talk, connection_failure, data, only
+from tests.protocol.peers import POST, Script, Talk, connection_failure, data, only, receive
 
 # -- PING and frames that mean nothing to us ---------------------------------------------------------------------
 
@@ -110,27 +110,27 @@ def test_an_end_in_mid_response_is_a_disconnection() -> None:
     script = Script()
     stream_id = script.open()
     script.say(script.ok(stream_id), data(stream_id, b"half"))
-    error = connection_failure(script.client.receive(b""))
+    error = connection_failure(receive(script.client, b""))
     assert isinstance(error, ServerDisconnected)
     assert "before the response ended" in str(error)
     assert not error.unprocessed
 
 
 def test_an_end_while_nothing_is_open_does_not_speak_of_a_response() -> None:
-    error = connection_failure(Script().client.receive(b""))
+    error = connection_failure(receive(Script().client, b""))
     assert isinstance(error, ServerDisconnected)
     assert "response" not in str(error)
 
 
 def test_an_end_before_the_settings_is_a_disconnection() -> None:
     script = Script(greeted=False)
-    assert isinstance(connection_failure(script.client.receive(b"")), ServerDisconnected)
+    assert isinstance(connection_failure(receive(script.client, b"")), ServerDisconnected)
 
 
 def test_after_the_end_nothing_is_received() -> None:
     client = Script().client
-    client.receive(b"")
-    assert client.receive(b"") == []
+    receive(client, b"")
+    assert receive(client, b"") == []
     assert client.retired
 
 
@@ -158,7 +158,7 @@ def test_whatever_is_asked_for_a_stream_after_the_end_does_nothing(end: str) -> 
     script.say(script.ok(stream_id), data(stream_id, bytes(60_000)))
     client = script.client
     {
-        "eof": lambda: client.receive(b""),
+        "eof": lambda: receive(client, b""),
         "violation": lambda: script.say(frame_bytes(FrameType.PUSH_PROMISE, 0, 1)),
         "h2": lambda: script.say(frame_bytes(FrameType.PING, 0, 1)),
         "shutdown": client.shutdown,

@@ -13,7 +13,7 @@ from greenh2._errors import LocalProtocolError
 from greenh2._protocol.events import CapacityChanged, RequestHead, WindowOpened
 from greenh2._protocol.http2 import Http2Protocol
 from greenh2._protocol.machine import INITIAL_STREAMS
-from tests.protocol.peers import GET, POST, Script, Talk
+from tests.protocol.peers import GET, POST, Script, Talk, receive
 
 STREAMS = SettingCodes.MAX_CONCURRENT_STREAMS
 HEADER_LIST = SettingCodes.MAX_HEADER_LIST_SIZE
@@ -44,7 +44,7 @@ def test_the_server_s_settings_end_the_greeting() -> None:
 
 def test_a_connection_that_is_over_is_not_in_greeting() -> None:
     client = Http2Protocol("https://example.org")
-    client.receive(b"")
+    receive(client, b"")
     assert not client.greeting
 
 

@@ -12,7 +12,7 @@ from hyperframe.frame import RstStreamFrame, WindowUpdateFrame
 from greenh2._errors import RemoteProtocolError
 from greenh2._protocol.events import DataReceived, ResponseEnded, StreamFailed
 from greenh2._protocol.frames import FrameType, frame_bytes
-from tests.protocol.peers import GET, POST, Script, Talk, connection_failure, data, stream_failure
+from tests.protocol.peers import GET, POST, Script, Talk, connection_failure, data, receive, stream_failure
 
 ALL_CODES = list(ErrorCodes)
 
@@ -278,7 +278,7 @@ def test_many_reset_streams_do_not_make_memory_grow() -> None:
         for _ in range(count):
             stream_id = script.client.open(GET, end=True)
             script.client.outgoing()
-            script.client.receive(_reset(stream_id, ErrorCodes.INTERNAL_ERROR).serialize())
+            receive(script.client, _reset(stream_id, ErrorCodes.INTERNAL_ERROR).serialize())
         return tracemalloc.get_traced_memory()[0]
 
     tracemalloc.start()

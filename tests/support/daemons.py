@@ -1,4 +1,4 @@
-"""Real servers on loopback: nginx, nghttpd, Apache httpd, tinyproxy and microsocks, each with a folder of its own.
+"""Real servers on loopback: nginx, nghttpd, Apache, tinyproxy, microsocks and Redis, each with a folder of its own.
 
 Where a server is not installed the test that asks for it is skipped with the reason; in CI (the environment
 variable) it fails, so that nobody takes a skipped test for a passed one.
@@ -118,6 +118,14 @@ class ProxyDaemon(Daemon):
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
+
+
+class RedisDaemon(Daemon):
+    """One running Redis; `url` leads to its first database."""
+
+    def __init__(self, command: Sequence[str], folder: Path, port: int) -> None:
+        super().__init__(command, folder, h2=port, h1=None)
+        self.url = f"redis://127.0.0.1:{port}/0"
 
 
 AnyDaemon = TypeVar("AnyDaemon", bound=Daemon)
@@ -337,6 +345,15 @@ LogLevel Connect
             """)
         command = [program, "-d", str(folder), "-f", str(folder / "apache.conf"), "-DFOREGROUND"]
         return self._start(ProxyDaemon(command, folder, port))
+
+    def redis(self) -> RedisDaemon:
+        """Start Redis, which keeps nothing on disk."""
+        program = find("redis-server")
+        folder = self._folder()
+        (port,) = free_ports(1)
+        command = [program, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+        command += ["--save", "", "--appendonly", "no"]
+        return self._start(RedisDaemon(command, folder, port))
 
     def stop(self) -> None:
         while self._running:

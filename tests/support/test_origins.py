@@ -302,3 +302,14 @@ def test_a_wrong_order_is_reported(origin: OriginFactory) -> None:
     server.stop()
     with pytest.raises(RuntimeError, match="stats: KeyError"):
         server.stats()
+
+
+def test_connections_that_come_at_once_have_numbers_of_their_own(origin: OriginFactory) -> None:
+    server = origin(alpn=("http/1.1",), tls=False)
+    sockets = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(50)]
+    try:
+        seen = server.wait_until(lambda stats: len(stats.connections) == 50)
+    finally:
+        for sock in sockets:
+            sock.close()
+    assert [record.id for record in seen.connections] == list(range(50))

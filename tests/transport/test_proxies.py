@@ -512,6 +512,29 @@ def test_socks5_resolves_here_and_tries_one_address_after_the_other(
     assert job.get().text == "ok"
 
 
+def test_socks5_looks_a_name_up_once_the_proxy_has_let_it_in(
+    raw_server: RawServers, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = raw_server(tls=False)
+    transport = HTTPTransport(proxy=f"socks5://127.0.0.1:{server.port}")
+    asked: list[str] = []
+
+    def resolve(host: str, port: int) -> list[Address]:
+        asked.append(host)
+        raise ConnectError(f"nobody knows {host}")
+
+    monkeypatch.setattr(transport, "_dialer", Dialer(TlsSettings(), http2=False, resolver=resolve))
+    job = gevent.spawn(make_client(transport=transport).get, "http://a.example/")
+    peer = server.accept()
+    peer.read_exactly(3)
+    assert asked == []
+    peer.send_bytes(OPEN)
+    with pytest.raises(ConnectError, match="nobody knows a"):
+        job.get()
+    assert asked == ["a.example"]
+    peer.expect_end()
+
+
 @pytest.mark.parametrize("code", [2, 4])
 def test_an_address_that_is_not_reached_is_told(
     raw_server: RawServers, make_client: MakeClient, code: int

@@ -57,6 +57,15 @@ def test_an_url_that_leads_nowhere_is_refused(
     assert client.dump() == "No connections: nothing was sent yet."
 
 
+def test_a_request_for_a_tunnel_is_refused_before_anything_is_sent(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    client = make_client()
+    with pytest.raises(greenh2.LocalProtocolError, match="CONNECT"):
+        client.request("CONNECT", origin().url)
+    assert client.dump() == "No connections: nothing was sent yet."
+
+
 def test_a_closed_client_sends_nothing(origin: OriginFactory, make_client: MakeClient) -> None:
     client = make_client()
     client.close()

@@ -18,8 +18,17 @@ except ImportError as exc:
     ) from exc
 
 from greenh2.adapters.requests.adapter import GreenAdapter
-from greenh2.adapters.requests.errors import WriteTimeout
+from greenh2.adapters.requests.errors import BrokenHead, InvalidLength, WriteTimeout
 from greenh2.adapters.requests.install import Installation, install, uninstall
 from greenh2.adapters.requests.raw import RawResponse
 
-__all__ = ["GreenAdapter", "Installation", "RawResponse", "WriteTimeout", "install", "uninstall"]
+__all__ = [
+    "BrokenHead",
+    "GreenAdapter",
+    "Installation",
+    "InvalidLength",
+    "RawResponse",
+    "WriteTimeout",
+    "install",
+    "uninstall",
+]

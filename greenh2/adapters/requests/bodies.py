@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Generator, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
 from requests.models import PreparedRequest
 from urllib3.util import SKIP_HEADER, Timeout
@@ -13,19 +15,41 @@ import greenh2._models.timeouts as ours
 from greenh2._models.body import Body, BytesBody, FileBody, IterableBody
 from greenh2._models.request import Request
 
+# What needs no escape in a path, and in a query (RFC 3986 sections 3.3 and 3.4).
+_IN_PATH: Final = "!$&'()*+,;=:@/"
+_IN_QUERY: Final = f"{_IN_PATH}?"
+_ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
+
 
 def request_of(prepared: PreparedRequest, timeout: ours.Timeout) -> Request:
     """Return what is to be sent.  Raises InvalidURL, LocalProtocolError, TypeError, UnicodeEncodeError."""
     fields = [
         (_latin(name), _latin(value)) for name, value in prepared.headers.items() if not _skipped(value)
     ]
-    return Request(
+    request = Request(
         prepared.method or "GET",
         prepared.url or "",
         headers=fields,
         content=_body(prepared.body),
         extensions={"timeout": timeout},
     )
+    request.extensions["target"] = _target(prepared.path_url)  # which needs a URL that is one
+    return request
+
+
+def _target(path_url: str) -> bytes:
+    """Return the path and query as urllib3 puts them on the wire: escaped where need be, and otherwise as they are.
+
+    So what a program has written into the URL of a prepared request, dots and all, is what the server sees.
+    """
+    path, mark, query = path_url.partition("?")
+    return f"{_escaped(path, _IN_PATH)}{mark}{_escaped(query, _IN_QUERY)}".encode("ascii")
+
+
+def _escaped(text: str, safe: str) -> str:
+    if len(_ESCAPE.findall(text)) == text.count("%"):
+        text, safe = _ESCAPE.sub(lambda found: found[0].upper(), text), f"{safe}%"
+    return quote(text, safe=safe)
 
 
 def timeout_of(timeout: Any) -> ours.Timeout:

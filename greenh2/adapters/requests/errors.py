@@ -25,6 +25,21 @@ class WriteTimeout(told.ConnectionError, told.Timeout):
     """
 
 
+class BrokenHead(told.ConnectionError, told.ChunkedEncodingError):
+    """The server went away in the midst of the head of its response.
+
+    requests takes what has come for a head, and raises ChunkedEncodingError if that begins a chunked body, whose
+    first chunk it misses; this is one, and a ConnectionError as well.
+    """
+
+
+class InvalidLength(told.ConnectionError, told.InvalidHeader):
+    """The head of the response has a Content-Length that is none, or two that differ.
+
+    requests raises InvalidHeader for two; this is one, and a ConnectionError as for every malformed response.
+    """
+
+
 class Place:
     """Where a request went, as errors of urllib3 tell it: they want a pool, or a connection, of theirs."""
 
@@ -108,7 +123,17 @@ def _kind(reason: Exception | None) -> type[told.RequestException]:
             return told.SSLError
         case beneath.InvalidHeader():
             return told.InvalidHeader
-        case _ if reason is not None and isinstance(reason.__cause__, ours.WriteTimeout):
+        case _:
+            return told.ConnectionError if reason is None else _kind_of_broken(reason.__cause__)
+
+
+def _kind_of_broken(cause: BaseException | None) -> type[told.RequestException]:
+    match cause:
+        case ours.WriteTimeout():
             return WriteTimeout
+        case ours.ServerDisconnected(partial=True):
+            return BrokenHead
+        case ours.RemoteProtocolError() if "content-length" in str(cause.__cause__ or cause).lower():
+            return InvalidLength
         case _:
             return told.ConnectionError

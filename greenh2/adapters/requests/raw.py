@@ -43,7 +43,7 @@ class RawResponse(HTTPResponse):
             headers=headers,
             status=response.status_code,
             version=_VERSIONS.get(version, 11),
-            reason=response.reason_phrase,
+            reason=_reason(response, version),
             preload_content=False,
             decode_content=False,
             original_response=body,
@@ -76,6 +76,10 @@ class RawResponse(HTTPResponse):
             )
         yield from self._arriving(amt, decode_content)
 
+    def supports_chunked_reads(self) -> bool:
+        """Tell that `read_chunked()` may be called on a chunked response."""
+        return True
+
     def drain_conn(self) -> None:
         """Read what little may be left, so that an HTTP/1.1 connection can go on, and close.  Raises nothing."""
         try:
@@ -97,6 +101,14 @@ class RawResponse(HTTPResponse):
 
     def __del__(self) -> None:
         """Close nothing: this may run anywhere.  The exchange that is dropped with it knows what to do."""
+
+
+def _reason(response: Response, version: bytes) -> str:
+    """Return what stood behind the status, which may be nothing; the registered phrase for HTTP/2, which has none."""
+    phrase: bytes | None = response.extensions.get("reason_phrase")
+    if version == b"HTTP/2" or phrase is None:
+        return response.reason_phrase
+    return phrase.decode("latin-1")
 
 
 class BodyFile:

@@ -37,7 +37,7 @@ class Door(asyncio.Protocol):
 
     def __init__(self, origin: "Origin") -> None:
         self.origin = origin
-        self.record = ConnectionRecord(id=len(origin.connections), opened=time.monotonic())
+        self.record = ConnectionRecord(id=-1, opened=time.monotonic())
         self.wire: Wire | None = None
         self.frozen = False
         self._transport: asyncio.Transport | None = None
@@ -53,6 +53,8 @@ class Door(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         plain = cast("asyncio.Transport", transport)
         self._transport = self._plain = plain
+        # Numbered here: asyncio makes a Door for each connection that waits before it tells the first of them.
+        self.record.id = len(self.origin.connections)
         self.origin.connections.append(self.record)
         self.origin.doors.add(self)
         # Python 3.10 adds its reader after this call, paused or not.
