@@ -35,6 +35,7 @@ from greenh2._models.streams import SyncByteStream
 from greenh2._models.timeouts import Deadline, Timeout
 from greenh2._models.trace import Trace
 from greenh2._models.url import URL
+from greenh2._net.process import tell_gevent
 from greenh2._net.sockets import SocketOption, SocketSettings
 from greenh2._net.threads import this_thread
 from greenh2._net.tls import CertTypes, TlsSettings, cert_files, check_files
@@ -227,6 +228,7 @@ class HTTPTransport(BaseTransport):
         hub = get_hub()
         pool = self._pools.get(hub)
         if pool is None:
+            tell_gevent(hub)
             self._bury_the_dead()
             self._threads[hub] = this_thread()
             pool = self._pools[hub] = Pool(self._limits, self._dialer)
@@ -235,7 +237,9 @@ class HTTPTransport(BaseTransport):
     def _bury_the_dead(self) -> None:
         """Free the pools of native threads that have ended, or whose hub was destroyed."""
         for hub, thread in list(self._threads.items()):
-            if (thread() is None or hub.dead) and self._threads.pop(hub, None) is not None:
+            if (thread() is None or hub.dead or hub.loop is None) and self._threads.pop(
+                hub, None
+            ) is not None:
                 self._pools.pop(hub).abandon()
 
     def _after_fork(self) -> None:

@@ -24,6 +24,7 @@ from greenh2._models.route import Route
 from greenh2._models.trace import log, logger
 from greenh2._net.channel import Channel
 from greenh2._net.clock import Clock
+from greenh2._net.threads import native_thread
 from greenh2._protocol.events import (
     LONGEST_TURN,
     CapacityChanged,
@@ -67,6 +68,7 @@ class Connection:
         self.ended_by: TransportError | None = None
         self._pid = os.getpid()
         self._hub = gevent.get_hub()
+        self._thread = native_thread()
         self._exchanges: dict[Exchange, None] = {}
         self._by_stream: dict[int, Exchange] = {}
         self._queued = 0
@@ -83,19 +85,29 @@ class Connection:
         return self.channel.closed
 
     @property
+    def orphaned(self) -> bool:
+        """Whether this is a copy in a forked child, so that all is the parent's, or the hub that drove it is gone."""
+        return os.getpid() != self._pid or self._hub.loop is None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether this is asked in another native thread than the one whose hub drives the connection."""
+        return native_thread() != self._thread
+
+    @property
     def usable(self) -> bool:
         """Whether the connection may take exchanges now or later."""
         return not (self.channel.closed or self.draining or self.protocol.retired or self.channel.write_error)
 
     @property
     def greeting(self) -> bool:
-        """Whether the peer has yet to say how many exchanges it allows."""
-        return self.protocol.greeting and not self.closed
+        """Whether the peer has yet to say how many exchanges it allows, and is trusted to do so."""
+        return self.protocol.greeting and not self.closed and not self.life.suspect
 
     @property
     def suspended(self) -> bool:
         """Whether more exchanges may be allowed soon (SETTINGS are under way), or none for now (a limit of 0)."""
-        return self.greeting or (self.usable and not self.protocol.streams_allowed)
+        return self.greeting or (self.usable and not self.protocol.streams_allowed and not self.life.suspect)
 
     @property
     def exchanges(self) -> Iterable[Exchange]:
@@ -242,7 +254,7 @@ class Connection:
         """End an exchange early, at whatever point it is; its place is free when this returns."""
         if exchange not in self._exchanges:
             return
-        if os.getpid() != self._pid:
+        if self.orphaned:
             self.abandon()
             return
         if exchange.stream_id in self._by_stream:
@@ -252,22 +264,20 @@ class Connection:
         self._settle()
 
     def leave_soon(self, exchange: Exchange) -> None:
-        """End an exchange from the loop: for finalizers, which may run anywhere, in any thread."""
-        if os.getpid() == self._pid and self._hub.loop is not None:
+        """End an exchange from the loop: for finalizers and other threads."""
+        if not self.orphaned:
             self._hub.loop.run_callback_threadsafe(exchange.close)
 
     # -- the loop's side -------------------------------------------------------------------------------------
 
     def flush_soon(self) -> None:
         """Send, once in this turn of the loop, all that greenlets have put on its way."""
-        if not self._flush_due:
+        if not self._flush_due and self._hub.loop is not None:
             self._flush_due = True
             self._hub.loop.run_callback(self._on_turn)
 
     def _on_turn(self) -> None:
-        if (
-            self._flush_due and os.getpid() == self._pid
-        ):  # else it was done already, or it is the parent's to do
+        if self._flush_due and not self.orphaned:  # else it was done already, or it is the parent's to do
             self._flush()
 
     def _flush(self) -> None:
@@ -306,7 +316,7 @@ class Connection:
             self._die(error, "write failed")
 
     def _on_readable(self) -> None:
-        if os.getpid() != self._pid:  # a copy in a forked child: the bytes are the parent's
+        if self.orphaned:
             self.channel.unwatch()
             return
         self._read()
@@ -315,6 +325,8 @@ class Connection:
 
     def _pump(self) -> None:
         """Take all that has arrived, within bounds."""
+        if self.orphaned:
+            return
         end = inf if self._losing else monotonic() + LONGEST_TURN
         for _ in range(_MOST_READS):
             if self.closed or not self._read() or monotonic() > end:
@@ -341,6 +353,8 @@ class Connection:
             if channel.ended and not protocol.backlog:
                 events += self._understand(protocol.receive, b"")
         except TransportError as exc:
+            if protocol.farewell:
+                exc.args = (f"{exc}, after {protocol.farewell}",)
             self._die(exc, "read failed")
             return False
         self._dispatch(events)
@@ -373,7 +387,8 @@ class Connection:
             return [ConnectionFailed(error)]
 
     def _dispatch(self, events: list[Event]) -> None:
-        changed = False
+        # A peer may say a thousand times in one turn that windows or limits have changed: it is looked at once.
+        changed = opened = settled = False
         for event in events:
             match event:
                 case DataReceived():
@@ -390,24 +405,28 @@ class Connection:
                             on_answered(self)
                         self.protocol.stop_sending(event.stream_id)
                         self._forget(exchange)
-                        changed = True
+                        changed, settled = True, False
                 case StreamFailed():
                     if (exchange := self._by_stream.get(event.stream_id)) is not None:
                         self._forget(exchange)
                         exchange.fail(event.error)
-                        changed = True
+                        changed, settled = True, False
+                case WindowOpened(stream_id=0):
+                    opened = True
                 case WindowOpened():
                     self._ring_uploads(event.stream_id)
-                case CapacityChanged():
+                case CapacityChanged() if not settled:
                     self._settle()  # at once: who waited for this connection comes before who wants its place
-                    changed = False
+                    settled = True
                 case ConnectionFailed():
                     self._die(event.error, str(event.error))
                     return
                 case _:
                     continue
-        if changed:
+        if changed and not settled:
             self._settle()
+        if opened:
+            self._ring_uploads()
 
     def _ring_uploads(self, stream_id: int = 0) -> None:
         for exchange in [self._by_stream.get(stream_id)] if stream_id else list(self._by_stream.values()):

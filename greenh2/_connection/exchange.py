@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from greenh2._errors import LocalProtocolError, StreamClosed, TransportError
+from greenh2._errors import LocalProtocolError, ReadError, StreamClosed, StreamError, TransportError
 from greenh2._models.timeouts import Deadline, Phase
 from greenh2._net.bell import Bell
 from greenh2._protocol.events import Fields, RequestHead, ResponseHead
@@ -128,7 +128,12 @@ class Exchange:
         return self.head
 
     def read(self, deadline: Deadline) -> bytes:
-        """Return what has arrived of the body, waiting for some; ``b""`` at its end.  Raises as `send` does."""
+        """Return what has arrived of the body, waiting for some; ``b""`` at its end.
+
+        Raises as `send` does, and StreamError in another native thread than that of the request while more is to come.
+        """
+        if not self.over and self._connection.foreign:
+            raise StreamError("the body arrives in another native thread: read it where the request was made")
         while not self._inbox:
             if self._complete:
                 self._stop_upload()
@@ -144,7 +149,8 @@ class Exchange:
         else:
             data, cost = b"".join([item[0] for item in inbox]), sum([item[1] for item in inbox])
             inbox.clear()
-        self._connection.consumed(self.stream_id, cost)
+        if not self._complete:
+            self._connection.consumed(self.stream_id, cost)
         return data
 
     def take_whole(self) -> bytes | None:
@@ -157,9 +163,14 @@ class Exchange:
     def close(self) -> None:
         """Give the place back, ending the stream if it is not over.  Does not wait, and may be called from anywhere.
 
+        In another native thread it is done by the hub of this one, soon.
+
         Last of all the request's body is closed, which may run a generator's ``finally``.
         """
         if self._closed:
+            return
+        if not self.over and self._connection.foreign:
+            self._connection.leave_soon(self)
             return
         self._closed = True
         self._inbox.clear()
@@ -172,6 +183,11 @@ class Exchange:
             raise self._error
         if self._closed:
             raise StreamClosed("the response was closed before it was read to its end")
+        if self._connection.orphaned:
+            origin = self._connection.route.origin
+            raise ReadError(
+                f"the process was forked, or the hub destroyed, in which the request to {origin} was made"
+            )
 
     def _advance(self, deadline: Deadline) -> None:
         """Send a piece of the body if that is possible; else wait until anything has changed for this exchange."""

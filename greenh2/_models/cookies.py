@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar, Union, cast, overload
@@ -24,6 +25,7 @@ Default = TypeVar("Default")
 MAX_SIZE = 4096
 MAX_OF_DOMAIN = 180
 MAX_COOKIES = 3000
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Cookies(MutableMapping[str, str]):
@@ -31,26 +33,25 @@ class Cookies(MutableMapping[str, str]):
 
     Made from a mapping, a list of pairs, a copy of other Cookies, or around a CookieJar (`jar`).  A cookie
     that is set without a domain goes to every host.  Which cookies are taken and sent is up to the jar's
-    policy: that of Netscape and RFC 2965, without a list of public suffixes.  Pickling keeps the
-    cookies, and not the policy.
+    policy: that of Netscape and RFC 2965, which takes none for ``co.uk`` or for part of an IP address, but has
+    no list of public suffixes.  Pickling keeps the cookies, and not the policy.
     """
 
     __slots__ = ("jar",)
 
     def __init__(self, cookies: CookieTypes | None = None) -> None:
         self.jar: CookieJar
-        library = _library()
-        if isinstance(cookies, library.CookieJar):
+        if isinstance(cookies, _library().CookieJar):
             self.jar = cookies
             return
-        self.jar = library.CookieJar()
+        self.jar = _new_jar()
         self.update(cookies)
 
     def extract_cookies(self, response: Response) -> None:
         """Take the cookies which a response sets, within bounds.  Raises RuntimeError when it has no request.
 
-        A cookie of more than 4096 bytes is left out.  Beyond 180 of a domain, and 3000 in all, others go: from
-        Python 3.11 on the oldest.
+        A cookie of more than 4096 bytes is left out, and so is one with control characters, which could not be
+        sent.  Beyond 180 of a domain or a response, and 3000 in all, others go: from Python 3.11 on the oldest.
         """
         if "set-cookie" in response.headers:
             self.jar.extract_cookies(
@@ -194,7 +195,7 @@ class Cookies(MutableMapping[str, str]):
         return list(self.jar)
 
     def __setstate__(self, cookies: list[Cookie]) -> None:
-        self.jar = _library().CookieJar()
+        self.jar = _new_jar()
         for cookie in cookies:
             self.jar.set_cookie(cookie)
 
@@ -240,7 +241,15 @@ class _JarResponse:
         return self
 
     def get_all(self, name: str, default: list[str]) -> list[str]:
-        return self._headers.get_list(name) or default
+        # RFC 6265bis section 5.6: such a line is ignored entirely.
+        lines = [line for line in self._headers.get_list(name) if _CONTROL.search(line) is None]
+        return lines[-MAX_OF_DOMAIN:] or default  # of more, a jar would be busy for a tenth of a second
+
+
+def _new_jar() -> CookieJar:
+    from greenh2._models.cookie_policy import CookiePolicy
+
+    return _library().CookieJar(CookiePolicy())  # type: ignore[no-any-return]
 
 
 def _library() -> ModuleType:

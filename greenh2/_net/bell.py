@@ -6,8 +6,12 @@ comes too late hits nobody.
 
 from __future__ import annotations
 
+import os
+
 from gevent import get_hub
 from gevent.hub import Waiter
+
+from greenh2._errors import ConnectError
 
 #: No timer is set for less or for more than this (seconds): libuv counts milliseconds, in 64 bits; 1e9 are 30 years.
 SHORTEST = 0.001
@@ -65,13 +69,17 @@ class Bell:
 
 
 class Leash:
-    """The waits of one job at one bell, which somebody else may end by calling the job off."""
+    """The waits of one job at one bell, which somebody else may end by calling the job off.
 
-    __slots__ = ("_error", "bell")
+    A forked child gets a copy of the greenlet that waits here, over the same sockets: for it the job is over.
+    """
+
+    __slots__ = ("_error", "_pid", "bell")
 
     def __init__(self) -> None:
         self.bell = Bell()
         self._error: Exception | None = None
+        self._pid = os.getpid()
 
     def call_off(self, error: Exception) -> None:
         """Let the present wait, or the next one, raise this error.  Never switches greenlets."""
@@ -79,8 +87,15 @@ class Leash:
         self.bell.ring()
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait as the bell does.  Switches greenlets.  Raises the error if the job was called off."""
+        """Wait as the bell does.  Switches greenlets.
+
+        Raises the error if the job was called off, and ConnectError in a forked child.
+        """
         rung = self.bell.wait(seconds) if self._error is None else True
         if self._error is not None:
             raise self._error
+        if os.getpid() != self._pid:
+            raise ConnectError(
+                "the process was forked while a connection was being made, which is its parent's"
+            )
         return rung

@@ -35,6 +35,8 @@ class Watcher(Protocol):
 #: One call to the kernel takes at most this much (bytes).
 _RECEIVE = 256 * 1024
 _RECORDS = 64 * 1024
+#: One read takes so often what the kernel has, while TLS makes no data of it: a peer could send tickets without end.
+_TRIES = 2
 _GONE = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EBADF))
 
 
@@ -145,13 +147,14 @@ class Channel:
         """Return what has arrived, ``b""`` at the end, None when nothing is there now.  Raises ReadError."""
         if self._tls is None:
             return self._receive()
-        while True:
+        for _ in range(_TRIES):
             arrived = self._receive_cipher()
             if not arrived and self._all_decrypted(self._tls):
                 return None
             data = self._decrypt(self._tls)
             if data is not None or not arrived:
                 return data
+        return None  # there may be more, of which the kernel will tell: others have a turn first
 
     def _receive(self) -> bytes | None:
         try:

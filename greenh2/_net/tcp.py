@@ -14,6 +14,7 @@ from greenh2._errors import ConnectError, ConnectTimeout
 from greenh2._net.bell import Leash
 from greenh2._net.channel import Watcher
 from greenh2._net.dns import Address, Resolver, literal
+from greenh2._net.lookup import Lookup
 from greenh2._net.sockets import SocketSettings
 
 _StandardSocket: type[socket.socket] = get_original("socket", "socket")
@@ -98,29 +99,14 @@ def _connect_unix(
 def _resolve(
     host: str, port: int, peer: str, seconds: float | None, resolver: Resolver, leash: Leash
 ) -> list[Address]:
-    """Ask the resolver in a greenlet of its own, which is left to itself when the time is over."""
-    found: list[Address] = []
-    failed: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            found.extend(resolver(host, port))
-        except Exception as exc:
-            failed.append(exc)
-        leash.bell.ring()
-
+    """Ask the resolver in a greenlet of its own, which serves all who ask for the same meanwhile."""
     end = None if seconds is None else monotonic() + seconds
-    asking = gevent.spawn(ask)
-    try:
-        while not asking.ready():  # the bell may have been rung for something before this
+    with Lookup(resolver, host, port, leash.bell) as lookup:
+        while not lookup.over:  # the bell may have been rung for something before this
             left = None if end is None else end - monotonic()
-            if not leash.wait(left) and not asking.ready():
+            if not leash.wait(left) and not lookup.over:
                 raise ConnectTimeout(f"the name of {peer} was not resolved within {seconds:.3g} s")
-    finally:
-        asking.kill(block=False)
-    if failed:
-        raise failed[0]
-    return found
+    return lookup.answer()
 
 
 class _Race:

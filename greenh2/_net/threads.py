@@ -18,6 +18,8 @@ class _Thread:
     __slots__ = ("__weakref__",)
 
 
+#: The number of the native thread, whichever greenlet asks.
+native_thread: Callable[[], int] = get_original("_thread", "get_ident")
 # Of the native thread also where gevent has put its own, which belongs to the greenlet.
 _local = get_original("_thread", "_local")()
 

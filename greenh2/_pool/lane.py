@@ -68,6 +68,7 @@ class Lane(Generic[C, W]):
         "ready",
         "reluctant",
         "route",
+        "stumbled",
         "suspended",
         "waiters",
     )
@@ -90,6 +91,8 @@ class Lane(Generic[C, W]):
         self.dials = 0
         #: Whether the last dial failed: while there is a connection that works, no other is tried.
         self.reluctant = False
+        #: Whether the last dial failed and no place was given to anybody since.
+        self.stumbled = False
         #: What those who wait were told last of `shares_dial`.
         self.dial_told = False
 
@@ -111,6 +114,14 @@ class Lane(Generic[C, W]):
     def hungry(self) -> bool:
         """Whether a request waits here that a free place in the pool would help."""
         return bool(self.waiters) and not isinstance(self.decide(), Wait)
+
+    @property
+    def probing(self) -> bool:
+        """Whether a first connection is being made, of which nobody knows yet whether it comes to anything.
+
+        Meanwhile others come first, and keep what they have: an origin that cannot be reached would take all places.
+        """
+        return self.dials > 0 and not self.alive
 
     @property
     def shares_dial(self) -> bool:
@@ -137,7 +148,7 @@ class Lane(Generic[C, W]):
     def add(self, connection: C) -> None:
         """Take a new connection, not ready yet."""
         self.connections[connection] = None
-        self.reluctant = False
+        self.reluctant = self.stumbled = False
         self.update(connection, room=False)
 
     def update(self, connection: C, *, room: bool) -> None:

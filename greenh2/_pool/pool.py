@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Iterator
+from math import inf
 
 from gevent import get_hub
 from gevent.lock import BoundedSemaphore
@@ -28,7 +29,7 @@ from greenh2._pool import reaper, report
 from greenh2._pool.lane import Lane, Reuse
 from greenh2._pool.pulse import UNANSWERED, Pulse
 from greenh2._pool.relief import NEEDED, Relief
-from greenh2._pool.waiter import PLACE, Holder, Place, Waiter
+from greenh2._pool.waiter import PLACE, Grant, Holder, Place, Waiter
 
 PoolLane = Lane[Connection, Waiter]
 #: Lanes that are remembered for their protocol alone; more are forgotten.
@@ -56,6 +57,8 @@ class Pool:
         self._leashes: dict[Leash, None] = {}
         self._due: dict[PoolLane, None] = {}
         self._serving = False
+        #: What PoolTimeouts told of the pool last, and when.
+        self.excerpt = (-inf, "")
         self._reaper: reaper.Reaper | None = None
 
     # -- facts -----------------------------------------------------------------------------------------------
@@ -79,9 +82,12 @@ class Pool:
         return tuple(self._idle)
 
     def hungry(self) -> list[PoolLane]:
-        """Return the lanes whose oldest request needs a place, in order of arrival."""
+        """Return the lanes whose oldest request needs a place, in order of arrival.
+
+        Behind all others are those whose last dial has failed, for this turn, and those that are at their first.
+        """
         lanes = [lane for lane in self._waiting if lane.hungry]
-        lanes.sort(key=lambda lane: next(iter(lane.waiters)).arrival)
+        lanes.sort(key=lambda lane: (lane.probing, lane.stumbled, next(iter(lane.waiters)).arrival))
         return lanes
 
     # -- for requests: switches greenlets ----------------------------------------------------------------------
@@ -110,7 +116,18 @@ class Pool:
         return None
 
     def _wait(self, waiter: Waiter, trace: Trace | None) -> Exchange:
+        while True:
+            grant = self._granted(waiter)
+            if isinstance(grant, TransportError):
+                raise grant
+            exchange = grant if isinstance(grant, Exchange) else self._dial(waiter, trace)
+            if exchange is not None:
+                return exchange
+
+    def _granted(self, waiter: Waiter) -> Grant | None:
+        """Return what a request was given after it has waited in the queue."""
         lane = waiter.lane
+        waiter.grant = None
         waiter.line_up()
         self._waiting[lane] = None
         try:
@@ -122,10 +139,7 @@ class Pool:
         except BaseException:
             self._withdraw(waiter)
             raise
-        grant = waiter.grant
-        if isinstance(grant, TransportError):
-            raise grant
-        return grant if isinstance(grant, Exchange) else self._dial(waiter, trace)
+        return waiter.grant
 
     def _withdraw(self, waiter: Waiter) -> None:
         """Take a request out that gave up, and hand back what it was granted meanwhile."""
@@ -141,11 +155,14 @@ class Pool:
         phase = waiter.phase
         deadline = waiter.deadline
         if phase == "connect":
+            for connection in tuple(waiter.lane.greeting):  # made long ago, and has not said SETTINGS
+                connection.distrust(waiter.since)
             message = f"no connection to {waiter.lane.route.origin} within {waiter.spent['connect']:.3g} s"
             return deadline.error("connect", message)
         return deadline.error("pool", report.explain(self, waiter))
 
-    def _dial(self, waiter: Waiter, trace: Trace | None) -> Exchange:
+    def _dial(self, waiter: Waiter, trace: Trace | None) -> Exchange | None:
+        """Make a connection; None when that failed, and a stream on what there is can be waited for."""
         lane = waiter.lane
         leash = Leash()
         self._leashes[leash] = None
@@ -157,11 +174,11 @@ class Pool:
             )
             if failure is not None and lane.stranded:
                 self._fail_waiters(lane, failure)
+            lane.stumbled = isinstance(exc, TransportError)
             self._end_dial(lane)
             if failure is not None and lane.alive and not self.closed:
                 lane.reluctant = True
-                waiter.grant = None
-                return self._wait(waiter, trace)  # for a stream on what there is
+                return None
             self._serve(lane)
             if isinstance(exc, TimeoutException) and waiter.deadline.exceeded():
                 raise waiter.deadline.error("connect", str(exc)) from exc
@@ -346,6 +363,8 @@ class Pool:
         while self._waiting and self._has_place and (hungry := self.hungry()):
             if not self._serve_place(hungry[0]):
                 break
+            for lane in hungry:
+                lane.stumbled = False  # it has yielded once
 
     @property
     def _has_place(self) -> bool:
@@ -357,17 +376,17 @@ class Pool:
             if self._fit(decision.connection):
                 next(iter(lane.waiters)).give(self._open(lane, decision.connection))
             return True
-        if not self._take_permit():
+        if not self._take_permit(evict=not lane.probing):
             return False
         lane.dials += 1
         next(iter(lane.waiters)).give(PLACE)
         self._tell_phase(lane)
         return True
 
-    def _take_permit(self) -> bool:
+    def _take_permit(self, *, evict: bool) -> bool:
         if self._permits is None or self._permits.acquire(blocking=False):
             return True
-        if not self._idle:
+        if not self._idle or not evict:
             return False
         oldest = next(iter(self._idle))
         self._lanes[oldest.route].remove(oldest)

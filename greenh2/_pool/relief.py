@@ -9,6 +9,7 @@ not starve either.  When nobody needs places any more, all that was told to drai
 
 from __future__ import annotations
 
+import gc
 import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -111,6 +112,9 @@ class Relief:
                 continue
             if (error := _deadlock(pool, oldest)) is not None:
                 oldest.give(error)
+            elif not oldest.searched and _left_behind(pool, oldest):
+                oldest.searched = True
+                gc.collect()
             elif drains and len(self._draining) < len(hungry):
                 drains -= 1
                 self._drain_for(pool, lane)
@@ -139,12 +143,30 @@ def _deadlock(pool: Pool, waiter: Waiter) -> PoolTimeout | None:
 
     So it is when every place is held by a greenlet that itself waits for a place, be it this one or others.
     """
-    if not waiter.unbounded:
-        return None
-    waiting = {other.holder.greenlet for lane in pool.lanes for other in lane.waiters if other.unbounded}
-    held = [exchange.holder for connection in pool.connections for exchange in connection.exchanges]
-    if not held or any(lane.dials for lane in pool.lanes):
-        return None
-    if all(isinstance(holder, Holder) and holder.greenlet in waiting for holder in held):
+    held = _held_for_ever(pool, waiter)
+    if held and None not in held:
         return PoolTimeout(report.explain(pool, waiter))
     return None
+
+
+def _left_behind(pool: Pool, waiter: Waiter) -> bool:
+    """Tell whether responses of greenlets that are gone may be all that such a request waits for.
+
+    They may be garbage that the collector has not found: where nothing else happens, nothing calls it.
+    """
+    return None in _held_for_ever(pool, waiter)
+
+
+def _held_for_ever(pool: Pool, waiter: Waiter) -> set[object | None]:
+    """Return the greenlets that hold every place, if none of them is at work: they wait here, or are gone (None)."""
+    if not waiter.unbounded or any(lane.dials for lane in pool.lanes):
+        return set()
+    waiting = {other.holder.greenlet for lane in pool.lanes for other in lane.waiters if other.unbounded}
+    held: set[object | None] = set()
+    for connection in pool.connections:
+        for exchange in connection.exchanges:
+            holder = exchange.holder
+            if not isinstance(holder, Holder) or exchange.awaited:
+                return set()
+            held.add(holder.greenlet)
+    return held if held <= waiting | {None} else set()

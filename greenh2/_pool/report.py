@@ -5,12 +5,19 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from gevent import Greenlet
+
 from greenh2._connection.connection import Connection
 from greenh2._connection.exchange import Exchange
 from greenh2._pool.waiter import Holder, Waiter
 
 if TYPE_CHECKING:
     from greenh2._pool.pool import Pool
+
+#: What a PoolTimeout names of each kind; thousands of requests may run out of time at once.
+_MOST_NAMED = 10
+#: For how long the text for one of them serves the next (seconds).
+_FRESH = 0.05
 
 
 def explain(pool: Pool, waiter: Waiter) -> str:
@@ -19,26 +26,43 @@ def explain(pool: Pool, waiter: Waiter) -> str:
     origin = waiter.lane.route.origin
     return (
         f"{waiter.holder.label} waited {waited:.3f} s for a connection to {origin} and got none "
-        f"({_limits(pool)}).\n{dump(pool)}\nHint: {_hint(pool, waiter)}"
+        f"({_limits(pool)}).\n{_excerpt(pool)}\nHint: {_hint(pool, waiter)}"
     )
 
 
-def dump(pool: Pool) -> str:
-    """Return the connections of a pool, the requests that hold them, and how many wait."""
+def _excerpt(pool: Pool) -> str:
+    """Return the beginnings of what `dump` tells; the same to all who ask at about the same time, who may be many."""
+    moment, text = pool.excerpt
+    if monotonic() - moment > _FRESH:
+        text = dump(pool, most=_MOST_NAMED)
+        pool.excerpt = monotonic(), text
+    return text
+
+
+def dump(pool: Pool, most: int | None = None) -> str:
+    """Return the connections of a pool, the requests that hold them, and how many wait; so many of each at most."""
     connections = sorted(pool.connections, key=lambda connection: connection.number)
     dials = sum(lane.dials for lane in pool.lanes)
     limit = pool.limits.max_connections
     bound = "no limit" if limit is None else f"at most {limit}"
     lines = [f"Connections: {len(connections)} open, {dials} being made, {bound}."]
-    for connection in connections:
+    for connection in connections[:most]:
         lines.append(f"  {_connection(connection)}")
-        lines += [f"    {_exchange(exchange)}" for exchange in connection.exchanges]
+        exchanges = tuple(connection.exchanges)
+        lines += [f"    {_exchange(exchange)}" for exchange in exchanges[:most]]
+        lines += _rest("    ", len(exchanges), most)
+    lines += _rest("  ", len(connections), most)
     waiting = [(lane, len(lane.waiters)) for lane in pool.lanes if lane.waiters]
     lines.append(f"Requests waiting: {sum(count for _, count in waiting)}.")
-    for lane, count in waiting:
+    for lane, count in waiting[:most]:
         oldest = monotonic() - next(iter(lane.waiters)).since
         lines.append(f"  {lane.route.origin}: {count}, the oldest for {oldest:.3f} s")
+    lines += _rest("  ", len(waiting), most)
     return "\n".join(lines)
+
+
+def _rest(indent: str, count: int, most: int | None) -> list[str]:
+    return [] if most is None or count <= most else [f"{indent}... and {count - most} more"]
 
 
 def _limits(pool: Pool) -> str:
@@ -73,8 +97,19 @@ def _exchange(exchange: Exchange) -> str:
         state = "reading the body"
     else:
         state = "the body is not being read"
-    greenlet = holder.greenlet or "a greenlet that is gone"
-    return f"{holder.label}: for {held:.3f} s, {state}, by {greenlet}"
+    return f"{holder.label}: for {held:.3f} s, {state}, by {_greenlet(holder.greenlet)}"
+
+
+def _greenlet(greenlet: object | None) -> str:
+    """Name a greenlet, and what it runs, but not the arguments: a URL among them may hold a password."""
+    if greenlet is None:
+        return "a greenlet that is gone"
+    if not isinstance(greenlet, Greenlet):
+        return repr(greenlet)
+    named = f' "{greenlet.name}"' if "name" in vars(greenlet) else ""
+    run = getattr(greenlet, "_run", None)
+    runs = getattr(run, "__qualname__", type(run).__name__)
+    return f"<{type(greenlet).__name__}{named} at {id(greenlet):#x}: {runs}>"
 
 
 def _hint(pool: Pool, waiter: Waiter) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from itertools import islice
 from time import monotonic
+from typing import TypeAlias
 
 from gevent import getcurrent
 
@@ -25,6 +26,8 @@ class Place:
 
 #: One is like another.
 PLACE = Place()
+#: How a wait ends.
+Grant: TypeAlias = Exchange | Place | TransportError
 
 
 class Holder:
@@ -47,14 +50,15 @@ class Holder:
 
     @property
     def greenlet(self) -> object | None:
-        """The greenlet that made the request, None when it is gone."""
-        return self._greenlet()
+        """The greenlet that made the request, None when it has ended."""
+        greenlet = self._greenlet()
+        return None if greenlet is None or greenlet.dead else greenlet
 
 
 class Waiter:
     """One request in the queue of its lane, until it is granted an exchange, a place to dial, or an error."""
 
-    __slots__ = ("arrival", "bell", "deadline", "grant", "holder", "lane", "since", "spent")
+    __slots__ = ("arrival", "bell", "deadline", "grant", "holder", "lane", "searched", "since", "spent")
 
     def __init__(self, lane: Lane[Connection, Waiter], holder: Holder, deadline: Deadline) -> None:
         self.lane = lane
@@ -64,7 +68,9 @@ class Waiter:
         self.arrival = deadline.started_at
         self.since = monotonic()
         self.bell = Bell()
-        self.grant: Exchange | Place | TransportError | None = None
+        #: Whether the collector was called for its sake.
+        self.searched = False
+        self.grant: Grant | None = None
         #: Seconds waited so far, by phase: for a place or a stream, and for somebody's dial.
         self.spent = {"pool": 0.0, "connect": 0.0}
 
@@ -109,7 +115,7 @@ class Waiter:
             waiters.clear()
             waiters.update(dict.fromkeys(in_order))
 
-    def give(self, grant: Exchange | Place | TransportError) -> None:
+    def give(self, grant: Grant) -> None:
         """Leave the queue with a grant."""
         del self.lane.waiters[self]
         self.grant = grant

@@ -127,6 +127,10 @@ class Protocol(Interface):
         """Whether no stream may be opened on this connection ever again."""
 
     @property
+    def farewell(self) -> str:
+        """What the peer gave as the reason why it ends, for messages; empty when it said nothing."""
+
+    @property
     def wants_data(self) -> bool:
         """Whether reading from the network should go on (False: the user is behind)."""
 

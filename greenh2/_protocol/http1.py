@@ -38,6 +38,7 @@ class Http1Protocol:
     name = "HTTP/1.1"
     multiplexed = False
     greeting = False
+    farewell = ""
 
     def __init__(self, origin: str) -> None:
         self._origin = origin

@@ -93,6 +93,10 @@ class Http2Protocol:
         return self._broken or self._goaway is not None or self._next_id > _LAST_STREAM_ID
 
     @property
+    def farewell(self) -> str:
+        return str(self._goaway or "")
+
+    @property
     def wants_data(self) -> bool:
         return True
 
@@ -436,7 +440,7 @@ class Http2Protocol:
         if self._goaway is None:
             return ServerDisconnected(message)
         kind = RemoteProtocolError if self._goaway.code else ServerDisconnected
-        return kind(f"{message}, after {self._goaway}")
+        return kind(f"{message}, after {self.farewell}")
 
 
 def _check_size(frame: Frame, size: int) -> None:

@@ -30,6 +30,21 @@ def test_streams_that_a_goaway_lets_live_end_well_and_then_the_connection_does(t
     it.peer.expect_end()
 
 
+def test_a_reset_after_a_goaway_does_not_make_its_reason_be_forgotten(talk: Converse) -> None:
+    it = talk()
+    job = it.request("POST", content=b"x")
+    stream_id = it.peer.expect_request().stream_id
+    it.peer.send(goaway(stream_id, ErrorCodes.ENHANCE_YOUR_CALM))
+    with gevent.Timeout(5):
+        while "takes no new requests" not in it.client.dump():
+            gevent.sleep(0.005)
+    it.peer.abort()
+    with pytest.raises(
+        greenh2.ReadError, match=f"GOAWAY ENHANCE_YOUR_CALM, last stream {stream_id}, b'see you'"
+    ):
+        job.get()
+
+
 def test_an_upload_goes_on_after_a_goaway_that_lets_it_live(talk: Converse) -> None:
     it = talk()
     job = it.request("POST", content=b"x" * 100_000)

@@ -201,6 +201,34 @@ def test_many_small_frames_are_taken_in_several_turns_of_the_loop(
     connection.close("the test is over")
 
 
+@pytest.mark.parametrize("name", ["WINDOW_UPDATE", "SETTINGS", "GOAWAY"])
+def test_what_changes_for_all_streams_many_times_in_a_turn_is_looked_at_once(
+    h2: Ends, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    connection, peer = h2
+    looks: list[str] = []
+
+    def counted(name: str, look: Callable[..., None]) -> None:
+        def count(*stream: int) -> None:
+            looks.append(name)
+            look(*stream)
+
+        monkeypatch.setattr(connection, name, count)
+
+    counted("_ring_uploads", connection._ring_uploads)
+    counted("_settle", connection._settle)
+    exchange = connection.open()
+    exchange.stream_id = connection.begin(exchange, HEAD, end=True)
+    flood = USELESS[name](1).serialize() * 2000
+    peer.send_at_once(flood)
+    while connection.protocol._machine._chatter < 2000:  # type: ignore[attr-defined]
+        gevent.sleep(0.001)
+    # Each turn of the loop may take but a few frames where the machine is slow.
+    assert 0 < len(looks) < 1000
+    exchange.close()
+    connection.close("the test is over")
+
+
 def test_many_small_chunks_are_taken_in_several_turns_of_the_loop(
     http1: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:

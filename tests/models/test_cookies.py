@@ -11,6 +11,7 @@ import pytest
 
 from greenh2._errors import CookieConflict
 from greenh2._models.cookies import MAX_COOKIES, MAX_OF_DOMAIN, MAX_SIZE, Cookies
+from greenh2._models.headers import Headers
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 
@@ -149,6 +150,37 @@ def test_a_secure_cookie_does_not_go_over_http() -> None:
     assert (sent(cookies, "http://example.org/"), sent(cookies, "https://example.org/")) == (None, "x=1")
 
 
+@pytest.mark.parametrize("value", ["a\x01b", "a\x7f", "a\nb"])
+def test_a_cookie_that_could_not_be_sent_is_not_taken(value: str) -> None:
+    cookies = Cookies()
+    response = answered("https://example.org/", "y=2")
+    response.headers = Headers.from_raw([(b"Set-Cookie", b"y=2"), (b"Set-Cookie", b"x=" + value.encode())])
+    cookies.extract_cookies(response)
+    assert sent(cookies, "https://example.org/") == "y=2"
+
+
+@pytest.mark.parametrize(
+    ("setter", "domain", "other"),
+    [
+        ("127.0.0.1", ".0.0.1", "1.0.0.1"),
+        ("127.0.0.1", "0.0.1", "1.0.0.1"),
+        ("shop.example.co.uk", "co.uk", "bank.co.uk"),
+    ],
+)
+def test_a_cookie_for_part_of_an_address_or_for_a_country_is_not_taken(
+    setter: str, domain: str, other: str
+) -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered(f"http://{setter}/", f"x=1; Domain={domain}"))
+    assert (len(cookies), sent(cookies, f"http://{other}/")) == (0, None)
+
+
+def test_a_cookie_for_the_whole_address_is_taken() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered("http://127.0.0.1/", "x=1; Domain=127.0.0.1"))
+    assert sent(cookies, "http://127.0.0.1/a") == "x=1"
+
+
 def test_a_cookie_for_one_path_does_not_go_to_another() -> None:
     cookies = Cookies()
     cookies.extract_cookies(answered("https://example.org/", "x=1; Path=/a"))
@@ -238,3 +270,16 @@ def test_a_cookie_that_is_too_large_is_left_out() -> None:
     cookies = Cookies()
     cookies.extract_cookies(answered("http://a.example/", "a=" + "x" * MAX_SIZE, "b=" + "x" * (MAX_SIZE - 1)))
     assert list(cookies) == ["b"]
+
+
+def test_of_a_flood_of_cookies_the_last_ones_are_looked_at() -> None:
+    taken: list[str] = []
+
+    class Counting(CookieJar):
+        def set_cookie(self, cookie: Any) -> None:
+            taken.append(cookie.name)
+            super().set_cookie(cookie)
+
+    cookies = Cookies(Counting())
+    cookies.extract_cookies(answered("http://a.example/", *[f"n{number}=1" for number in range(900)]))
+    assert taken == [f"n{number}" for number in range(900 - MAX_OF_DOMAIN, 900)]

@@ -1,15 +1,19 @@
 """What TLS adds to a channel: records, its own goodbye, and its own traffic under ours."""
 
 import os
+import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import gevent
 import pytest
 
 from greenh2._errors import ReadError
 from greenh2._net import tls
+from greenh2._net.channel import Channel
 from tests.net.conftest import Dial, Pair
 from tests.net.test_channel import read_some
 from tests.support.badnet import BYTE_BY_BYTE, Relay
@@ -36,6 +40,53 @@ def test_half_a_record_is_nothing_yet(secure: Pair) -> None:
     assert channel.read() is None
     peer.send_cipher(record[7:])
     assert read_some(channel) == b"whole"
+
+
+class Tickets:
+    """What a channel uses of a socket, with a server behind it that has nothing to say but session tickets."""
+
+    def __init__(self, certificates: Certificates) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.server)
+        context.num_tickets = 1000
+        self._in, self.out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._server = context.wrap_bio(self._in, self.out, server_side=True)
+        self._socket, self._other = socket.socketpair()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def settimeout(self, _seconds: float) -> None:
+        self._socket.setblocking(False)
+
+    def send(self, data: memoryview | bytes) -> int:
+        with suppress(ssl.SSLWantReadError):
+            self._in.write(data)
+            self._server.do_handshake()
+        return len(data)
+
+    def recv(self, _count: int) -> bytes:
+        if not (data := self.out.read(4096)):
+            raise BlockingIOError
+        return data
+
+    def close(self) -> None:
+        self._socket.close()
+        self._other.close()
+
+
+def test_tickets_without_end_are_taken_in_several_turns_of_the_loop(certificates: Certificates) -> None:
+    tickets = Tickets(certificates)
+    channel = Channel(cast("socket.socket", tickets), "the peer")
+    channel.start_tls(certificates.client_context(), "localhost")
+    while not channel.handshake():
+        pass
+    reads = 0
+    while tickets.out.pending:
+        assert channel.read() is None
+        reads += 1
+    assert reads > 10
+    channel.close()
 
 
 def test_records_that_arrive_together_are_read_together(secure: Pair) -> None:

@@ -8,6 +8,7 @@ import pytest
 import greenh2
 from tests.support.clients import MakeClient
 from tests.support.origins import OriginFactory
+from tests.support.rawserver import RawServers
 
 
 def test_a_silent_connection_in_use_is_pinged_and_goes_on_if_that_is_answered(
@@ -51,6 +52,23 @@ def test_after_a_timeout_on_a_mute_connection_the_next_request_takes_another(
         client.get(server.url)
     assert client.get(server.url).text == "hello\n"
     assert len(server.stats().connections) == 2
+
+
+def test_a_connection_that_never_says_settings_does_not_keep_its_origin_to_itself(
+    raw_server: RawServers, make_client: MakeClient
+) -> None:
+    server = raw_server()
+    client = make_client()
+    hanging = gevent.spawn(client.get, server.url, timeout=None)
+    server.accept()
+    with pytest.raises(greenh2.ConnectTimeout):
+        client.get(server.url, timeout=0.5)
+    job = gevent.spawn(client.get, server.url, timeout=5.0)
+    other = server.accept()
+    other.greet()
+    other.answer(other.expect_request().stream_id, 200, b"from the second")
+    assert job.get().text == "from the second"
+    hanging.kill()
 
 
 def test_a_suspected_connection_that_answers_is_used_again(

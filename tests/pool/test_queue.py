@@ -160,6 +160,25 @@ def test_a_pool_timeout_names_limits_holders_and_waiters(
     gevent.killall(holders)
 
 
+def test_many_pool_timeouts_at_once_name_a_few_of_the_holders(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    client = make_client(limits=1, timeout=30.0)
+    holders = [gevent.spawn(client.get, f"{server.url}/stall") for _ in range(100)]
+    server.wait_until(lambda stats: len(stats.requests) == 100)
+    timeout = greenh2.Timeout(30.0, pool=0.5)
+    hasty = [gevent.spawn(client.get, server.url, timeout=timeout) for _ in range(200)]
+    gevent.joinall(hasty)
+    texts = [str(job.exception) for job in hasty]
+    assert all(f"GET {server.url}" in text and "... and 90 more" in text for text in texts)
+    assert max(map(len, texts)) < 4000
+    told = {text.partition("\n")[2] for text in texts}
+    assert len(told) < 100
+    assert client.dump().count("/stall") == 100
+    gevent.killall(holders)
+
+
 def test_a_pool_timeout_counts_the_responses_that_nobody_reads(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
@@ -188,6 +207,22 @@ def test_dump_tells_the_same_at_any_time(origin: OriginFactory, make_client: Mak
     assert f"{server.url} HTTP/2, 0 of 100 streams, 1 requests so far" in text
     assert "idle for" in text
     assert "1 connections, 0 streams, 0 waiting" in repr(client)
+
+
+def test_dump_tells_no_password_though_a_greenlet_was_given_one(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    client = make_client(limits=1)
+    url = f"{server.url}/stall".replace("//", "//name:secret@")
+    job = gevent.spawn(client.get, url)
+    server.wait_until(lambda stats: len(stats.requests) == 1)
+    with pytest.raises(greenh2.PoolTimeout) as caught:
+        client.get(origin().url, timeout=greenh2.Timeout(5.0, pool=0.05))
+    for text in client.dump(), str(caught.value):
+        assert "Verbs.get" in text
+        assert "secret" not in text
+    job.kill()
 
 
 def test_an_origin_may_be_bounded_by_itself(origin: OriginFactory, make_client: MakeClient) -> None:
@@ -283,6 +318,29 @@ def test_closing_the_client_ends_a_dial_that_leads_nowhere(make_client: MakeClie
     assert [type(job.exception) for job in jobs] == [greenh2.CloseError] * 3
 
 
+def test_an_origin_that_cannot_be_reached_does_not_take_all_places_from_one_that_can(
+    origin: OriginFactory, make_client: MakeClient, mute_port: int
+) -> None:
+    server = origin(alpn=("http/1.1",))
+    timeout = greenh2.Timeout(5.0, connect=0.8, pool=4.0)
+    client = make_client(limits=2, http2=False, timeout=timeout)
+    enough: list[bool] = []
+
+    def try_in_vain() -> None:
+        while not enough:
+            with pytest.raises(greenh2.TimeoutException):
+                client.get(f"https://localhost:{mute_port}/")
+
+    vain = [gevent.spawn(try_in_vain) for _ in range(30)]
+    gevent.sleep(0.1)
+    for _ in range(4):  # behind thirty, none of which gets anywhere
+        assert client.get(server.url, timeout=greenh2.Timeout(5.0, pool=2.5)).text == "hello\n"
+        gevent.sleep(0.05)
+    enough.append(True)
+    client.close()
+    gevent.joinall(vain, timeout=5)
+
+
 def test_after_the_dial_the_wait_goes_by_the_pool_timeout(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
@@ -314,4 +372,19 @@ def test_a_second_connection_that_cannot_be_made_fails_nobody_whom_the_first_can
     server.deafen()
     jobs = [gevent.spawn(client.get, f"{server.url}/sleep/0.1") for _ in range(4)]
     gevent.joinall(jobs, raise_error=True)
+    assert len(server.stats().connections) == 1
+
+
+def test_however_often_a_second_connection_cannot_be_made_the_request_waits_on(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin(alpn=("http/1.1",), tls=False)
+    client = make_client(limits=greenh2.Limits(fairness_delay=0.001), timeout=None)
+    client.get(server.url)
+    long = gevent.spawn(client.get, f"{server.url}/sleep/4")
+    server.wait_until(lambda stats: len(stats.requests) == 2)
+    server.deafen()
+    # A thousand attempts or so: one upon the other they would exceed what the interpreter stacks.
+    assert gevent.spawn(client.get, server.url).get(timeout=20).text == "hello\n"
+    assert long.get().text == "slept\n"
     assert len(server.stats().connections) == 1

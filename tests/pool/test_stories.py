@@ -1,5 +1,6 @@
 """The stories greenh2 was made for: origins that share few places, against real HTTP/2 and HTTP/1.1 servers."""
 
+import gc
 import time
 
 import gevent
@@ -117,6 +118,27 @@ def test_a_greenlet_that_would_wait_for_itself_for_ever_is_told_so_at_once(
     with client.stream("GET", f"{first.url}/bytes/50000000"):
         with pytest.raises(greenh2.PoolTimeout, match="this greenlet itself"):
             client.get(second.url)
+
+
+@BOTH
+def test_who_waits_for_what_only_the_collector_could_free_does_not_wait_for_ever(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    first, second = origin(alpn=alpn), origin(alpn=alpn)
+    client = make_client(limits=1, timeout=None)
+
+    def leave_behind() -> None:
+        response = client.send(client.build_request("GET", f"{first.url}/bytes/50000000"), stream=True)
+        cycle: list[object] = [response]
+        cycle.append(cycle)
+
+    gc.disable()  # as if nothing else happened, so that it had no reason to run
+    try:
+        with pytest.warns(ResourceWarning, match="dropped without being read"):
+            gevent.spawn(leave_behind).join()
+            assert gevent.spawn(client.get, second.url).get(timeout=10).text == "hello\n"
+    finally:
+        gc.enable()
 
 
 @BOTH

@@ -1,5 +1,6 @@
 """After a fork the child has pools of its own and leaves the parent's sockets alone; so does the parent its."""
 
+import contextlib
 import os
 import sys
 import traceback
@@ -8,6 +9,7 @@ from collections.abc import Callable
 import gevent
 import gevent.os
 import pytest
+from gevent.monkey import get_original
 
 import greenh2
 from tests.support.clients import BOTH, MakeClient
@@ -74,6 +76,70 @@ def test_requests_in_flight_in_the_parent_are_not_touched_by_the_child(
     in_a_child(child)
     gevent.joinall(flying, raise_error=True)
     assert len({len(job.get().content) for job in flying}) == 1
+
+
+@BOTH
+def test_connections_being_made_in_the_parent_are_not_touched_by_the_child(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn, handshake_delay=0.4)
+    client = make_client()
+    dialing = [gevent.spawn(client.get, server.url) for _ in range(3)]
+    gevent.sleep(0.1)
+
+    def child() -> None:
+        # Copies of the greenlets, over the same sockets: their hub runs here too.
+        gevent.joinall(dialing, timeout=5)
+        assert {type(job.exception) for job in dialing} == {greenh2.ConnectError}
+
+    in_a_child(child)
+    gevent.joinall(dialing, raise_error=True)
+
+
+@BOTH
+def test_a_response_that_the_parent_streams_is_not_read_in_the_child(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client(timeout=None)
+    with client.stream("GET", f"{server.url}/drip/10/0.1") as response:
+        pieces = response.iter_bytes()
+        first = next(pieces)
+
+        def child() -> None:
+            with pytest.raises(greenh2.ReadError, match="forked"), gevent.Timeout(5):
+                for _ in pieces:
+                    pass
+
+        in_a_child(child)
+        rest = b"".join(pieces)
+    assert len((first + rest).splitlines()) == 10
+
+
+@BOTH
+def test_the_time_of_a_copied_request_that_runs_out_in_the_child_takes_nothing_from_the_parent(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client()
+    client.get(server.url)
+    flying = gevent.spawn(client.get, f"{server.url}/sleep/0.3", timeout=greenh2.Timeout(5.0, read=0.6))
+    gevent.sleep(0.1)
+    over, tell = os.pipe()
+    pid = gevent.os.fork()
+    if pid == 0:
+        with contextlib.suppress(greenh2.ReadTimeout):
+            flying.get(timeout=5)
+        os.write(tell, b"over")
+        gevent.sleep(0.5)
+        os._exit(0)
+    # The parent stands still, and the answer waits in the kernel, while the time of the child's copy runs out.
+    assert os.read(over, 4) == b"over"
+    assert flying.get(timeout=5).text == "slept\n"
+    with gevent.Timeout(20):
+        assert gevent.os.waitpid(pid, 0) == (pid, 0)
+    os.close(over)
+    os.close(tell)
 
 
 def test_the_child_closes_its_copies_without_a_word_to_the_server(
@@ -174,3 +240,28 @@ def test_forks_under_load_mix_no_bytes(origin: OriginFactory, make_client: MakeC
     finally:
         stop.append(True)
         gevent.joinall(workers, raise_error=True)
+
+
+@pytest.mark.parametrize("whose", ["the parent's", "the child's"])
+def test_a_client_resolves_names_after_a_fork_that_gevent_knows_nothing_of(
+    origin: OriginFactory, make_client: MakeClient, whose: str
+) -> None:
+    server = origin()
+    client = make_client()
+    client.get(server.url)  # localhost: the threads that resolve names have begun
+    report, tell = os.pipe()
+    pid = get_original("os", "fork")()  # as multiprocessing does without monkey patching
+    if pid == 0:
+        try:
+            mine = client if whose == "the parent's" else make_client()
+            os.write(tell, mine.get(server.url, timeout=5.0).content)
+        except BaseException as exc:
+            os.write(tell, repr(exc).encode())
+        finally:
+            os._exit(0)
+    os.close(tell)
+    assert os.read(report, 1000) == b"hello\n"
+    os.close(report)
+    with contextlib.suppress(ChildProcessError):  # gevent may have waited for it
+        os.waitpid(pid, 0)
+    assert client.get(server.url).text == "hello\n"

@@ -1,5 +1,6 @@
 """One client, several native threads: each has a hub, a pool and connections of its own."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +34,27 @@ def threads() -> Iterator[ThreadPool]:
     pool = ThreadPool(6)
     yield pool
     pool.kill()
-    wait_for(lambda: len(sys._current_frames()) <= before)
+    # libuv's loops end no sooner than one of their timers, as that of idle connections, has its turn.
+    wait_for(lambda: len(sys._current_frames()) <= before, seconds=20.0)
+
+
+def in_another_thread(job: Callable[[], T]) -> T:
+    """Run a job in a native thread that has no hub, and return what it returns."""
+    done: list[T] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            done.append(job())
+        except Exception as exc:
+            failed.append(exc)
+
+    before = len(sys._current_frames())
+    start_native_thread(run, ())
+    wait_for(lambda: bool(done or failed) and len(sys._current_frames()) <= before)
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 @BOTH
@@ -91,3 +112,73 @@ def test_closing_in_one_thread_wakes_the_requests_of_another(
     server.wait_until(lambda stats: bool(stats.requests))
     client.close()
     assert job.get(timeout=3) is greenh2.CloseError
+
+
+@pytest.mark.skipif(
+    os.environ.get("GEVENT_LOOP", "").startswith("libuv"),
+    reason="gevent's destroy() does not return in a thread whose libuv loop has a running watcher",
+)
+def test_a_thread_may_destroy_its_hub_and_go_on(origin: OriginFactory, make_client: MakeClient) -> None:
+    server = origin()
+    client = make_client(timeout=None)
+    results: list[object] = []
+
+    def thread() -> None:
+        try:
+            unread = client.send(client.build_request("GET", f"{server.url}/bytes/5000000"), stream=True)
+            pieces = unread.iter_bytes()
+            next(pieces)
+            closed = client.send(client.build_request("GET", f"{server.url}/bytes/5000000"), stream=True)
+            gevent.get_hub().destroy()
+            closed.close()
+            results.append(client.get(server.url).text)
+            with pytest.raises(greenh2.ReadError, match="hub destroyed"):
+                for _ in pieces:
+                    pass
+            gevent.get_hub().destroy()
+            client.close()
+        except BaseException as exc:
+            results.append(exc)
+        finally:
+            gevent.get_hub().destroy()
+            results.append("ended")
+
+    before = len(sys._current_frames())
+    start_native_thread(thread, ())
+    wait_for(lambda: "ended" in results and len(sys._current_frames()) <= before)
+    assert results == ["hello\n", "ended"]
+
+
+@BOTH
+def test_a_body_that_is_still_arriving_is_read_in_its_own_thread_or_not_at_all(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client(timeout=None)
+    with client.stream("GET", f"{server.url}/bytes/5000000") as response:
+        with pytest.raises(greenh2.StreamError, match="another native thread"):
+            in_another_thread(response.read)
+    assert client.get(server.url).text == "hello\n"
+
+
+@BOTH
+def test_a_body_that_has_arrived_is_read_in_any_thread(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client()
+    with client.stream("GET", f"{server.url}/bytes/1000") as response:
+        wait_for(lambda: "0 streams" in repr(client))
+        assert len(in_another_thread(response.read)) == 1000
+    assert client.get(server.url).text == "hello\n"
+
+
+@BOTH
+def test_a_response_may_be_closed_in_another_thread(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client(limits=1)
+    response = client.send(client.build_request("GET", f"{server.url}/bytes/5000000"), stream=True)
+    in_another_thread(response.close)
+    assert client.get(server.url).text == "hello\n"
