@@ -318,7 +318,7 @@ class ExchangeBody(SyncByteStream):
         self.close()
 
     def take_whole(self) -> bytes | None:
-        """Return the body if all of it has arrived and nothing of it was taken, else None.  Never waits."""
+        """Return what is left of the body if all of it has arrived, else None.  Never waits."""
         return self._exchange.take_whole()
 
     @property

@@ -42,7 +42,6 @@ class Exchange:
     __slots__ = (
         "__weakref__",
         "_awaits_head",
-        "_begun",
         "_bell",
         "_body",
         "_chunks",
@@ -69,8 +68,6 @@ class Exchange:
         self._connection = connection
         self._bell = Bell()
         self._inbox: deque[tuple[bytes, int]] = deque()
-        #: Whether any of the body was taken out of it.
-        self._begun = False
         self._error: TransportError | None = None
         self._complete = False
         self._closed = False
@@ -135,7 +132,7 @@ class Exchange:
         if not self.over and self._connection.foreign:
             raise StreamError("the body arrives in another native thread: read it where the request was made")
         while not self._inbox:
-            if self._complete:
+            if self._complete and not self._closed:
                 self._stop_upload()
                 return b""
             self._raise_if_failed()
@@ -143,7 +140,6 @@ class Exchange:
         if not self._complete:
             self._check_total(deadline)
         inbox = self._inbox
-        self._begun = True
         if len(inbox) == 1:
             data, cost = inbox.popleft()
         else:
@@ -154,10 +150,9 @@ class Exchange:
         return data
 
     def take_whole(self) -> bytes | None:
-        """Return the whole body if the response is complete and none of it was taken, else None.  Never waits."""
-        if not self._complete or self._closed or self._begun:
+        """Return all of the body that was not read yet if the response is complete, else None.  Never waits."""
+        if not self._complete or self._closed:
             return None
-        self._begun = True
         return b"".join([item[0] for item in self._inbox])
 
     def close(self) -> None:

@@ -45,7 +45,7 @@ class ResponseStream(Protocol):
     """The body of a response as it comes in: iterate it once, and close it.
 
     It may also have `trailers`, a list of pairs of bytes, which is looked at after the end; and `take_whole`, a
-    function that returns all of the body if it is there already and nothing of it was taken, and else None.
+    function that returns what is left of the body if all of it is there already, and else None.
     """
 
     def __iter__(self) -> Iterator[bytes]:

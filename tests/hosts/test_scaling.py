@@ -11,7 +11,17 @@ from tests.support.daemons import find
 def test_one_worker_and_two_are_measured_under_gunicorn_and_celery() -> None:
     for program in ("nginx", "redis-server"):
         find(program)
-    command = [sys.executable, "-m", "benchmarks.scaling", "--rounds", "1", "--requests", "100", "--tasks", "50"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.scaling",
+        "--rounds",
+        "1",
+        "--requests",
+        "100",
+        "--tasks",
+        "50",
+    ]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=55, cwd=Path(__file__).parents[2], check=False
     )

@@ -9,6 +9,7 @@ import gevent
 import pytest
 
 import greenh2
+from tests.support.certificates import Certificates
 from tests.support.clients import BOTH, MakeClient
 from tests.support.origins import OriginFactory
 
@@ -388,3 +389,22 @@ def test_however_often_a_second_connection_cannot_be_made_the_request_waits_on(
     assert gevent.spawn(client.get, server.url).get(timeout=20).text == "hello\n"
     assert long.get().text == "slept\n"
     assert len(server.stats().connections) == 1
+
+
+def test_a_place_on_a_connection_that_ends_before_it_is_used_is_exchanged_for_another(
+    origin: OriginFactory, certificates: Certificates
+) -> None:
+    url = origin().url
+    limits = greenh2.Limits(max_connections=1, max_streams_per_connection=1)
+    with greenh2.HTTPTransport(verify=certificates.ca_file, limits=limits) as transport:
+        first = transport.handle_request(greenh2.Request("GET", f"{url}/stall-body"))
+        second = gevent.spawn(transport.handle_request, greenh2.Request("GET", url))
+        with gevent.Timeout(5):
+            while "1 waiting" not in repr(transport):
+                gevent.sleep(0.005)
+        (pool,) = transport._pools.values()
+        (connection,) = pool.connections
+        first.close()  # the other has the place now, and has not run yet
+        connection.close("the test wants it so")
+        response = second.get(timeout=5)
+        assert response.read() == b"hello\n"

@@ -326,3 +326,19 @@ def test_a_field_that_was_sent_before_enters_the_table_of_the_next_connection_at
     encoder = BlockEncoder(memory)
     encode(encoder, *fields)
     assert (b"x-team", b"tea") in encoder.header_table.dynamic_entries
+
+
+def test_fields_are_encoded_anew_when_others_have_changed_the_table() -> None:
+    encoder, decoder = BlockEncoder(Memory()), Decoder()
+    ours, theirs = [(b"x-a", b"1"), (b"x-b", b"2")], [(b"x-c", b"3"), (b"x-d", b"4")]
+    for fields in (ours, ours, ours, theirs, theirs, ours, theirs, ours):
+        assert decoder.decode(encode(encoder, *fields), raw=True) == pseudo() + fields
+
+
+def test_fields_that_are_sent_again_enter_a_table_that_was_settled_before() -> None:
+    encoder = BlockEncoder(Memory())
+    for _ in range(3):
+        encode(encoder, (b"x-a", b"1"))
+    fields = [(b"x-b", b"2"), (b"x-c", b"3")]
+    blocks = [encode(encoder, *fields) for _ in range(4)]
+    assert len(blocks[3]) == len(pseudo() + fields)

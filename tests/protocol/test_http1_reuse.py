@@ -256,3 +256,15 @@ def test_a_request_that_cannot_be_written_does_not_revive_a_retired_connection()
     with pytest.raises(LocalProtocolError):
         protocol.open(RequestHead(b"GET", b"http", b"a", b"/", []), end=True)
     assert protocol.retired
+
+
+def test_each_request_is_sent_with_fields_of_its_own() -> None:
+    protocol = client()
+    wire = []
+    for number in (b"1", b"1", b"2"):
+        receive(protocol, EMPTY)
+        protocol.open(
+            RequestHead(b"GET", b"http", b"a", b"/" + number, [(b"Host", b"a"), (b"X", number)]), end=True
+        )
+        wire.append(protocol.outgoing().split(b"\r\n")[0::2][:2])
+    assert wire == [[b"GET /%b HTTP/1.1" % number, b"X: " + number] for number in (b"1", b"1", b"2")]
