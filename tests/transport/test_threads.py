@@ -4,10 +4,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gevent
 import pytest
+from gevent.hub import Hub
 from gevent.monkey import get_original
 from gevent.threadpool import ThreadPool
 
@@ -27,15 +28,30 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
         gevent.sleep(0.005)
 
 
+class Threads(ThreadPool):
+    """Native threads that note which hubs they had."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.hubs: set[Hub] = set()
+
+    def spawn(self, job: Callable[..., Any], *arguments: object) -> Any:  # type: ignore[override]  # all it has to do here
+        return super().spawn(self._run, job, *arguments)
+
+    def _run(self, job: Callable[..., object], *arguments: object) -> object:
+        self.hubs.add(gevent.get_hub())
+        return job(*arguments)
+
+
 @pytest.fixture
 def threads() -> Iterator[ThreadPool]:
-    """Six native threads, which have ended when the test has."""
-    before = len(sys._current_frames())
-    pool = ThreadPool(6)
+    """Six native threads, which have ended when the test has, and their hubs with them."""
+    pool = Threads(6)
     yield pool
+    assert pool.hubs
     pool.kill()
     # libuv's loops end no sooner than one of their timers, as that of idle connections, has its turn.
-    wait_for(lambda: len(sys._current_frames()) <= before, seconds=20.0)
+    wait_for(lambda: all(hub.dead for hub in pool.hubs), seconds=20.0)
 
 
 def in_another_thread(job: Callable[[], T]) -> T:
