@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from ssl import SSLContext, SSLObject
+from ssl import SSLContext
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gevent import get_hub, sleep
 from gevent.hub import Hub
 
+from greenh2._connection.body import ExchangeBody
 from greenh2._connection.dial import Dialer, Http2Choice
 from greenh2._connection.exchange import Exchange
 from greenh2._errors import (
@@ -31,7 +32,6 @@ from greenh2._models.proxy import Proxy, ProxyTypes, proxy_of
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.route import Route
-from greenh2._models.streams import SyncByteStream
 from greenh2._models.timeouts import Deadline, Timeout
 from greenh2._models.trace import Trace
 from greenh2._models.url import URL
@@ -39,9 +39,10 @@ from greenh2._net.process import tell_gevent
 from greenh2._net.sockets import SocketOption, SocketSettings
 from greenh2._net.threads import this_thread
 from greenh2._net.tls import CertTypes, TlsSettings, cert_files, check_files
+from greenh2._pool.acquire import acquire
 from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder
-from greenh2._protocol.events import Fields, RequestHead, ResponseHead
+from greenh2._protocol.events import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -209,14 +210,14 @@ class HTTPTransport(BaseTransport):
     ) -> Exchange:
         for attempt in range(self._retries):
             try:
-                return pool.acquire(route, deadline, holder, trace)
+                return acquire(pool, route, deadline, holder, trace)
             except (ConnectError, ConnectTimeout):
                 pause = 2.0 ** (attempt - 2) if attempt else 0.0  # at once, then after 0.5 s, 1 s, 2 s ...
                 left = deadline.remaining()
                 if left is not None and left <= pause:
                     raise
                 sleep(pause)
-        return pool.acquire(route, deadline, holder, trace)
+        return acquire(pool, route, deadline, holder, trace)
 
     # -- one pool for each hub ---------------------------------------------------------------------------------
 
@@ -289,71 +290,6 @@ class HTTPTransport(BaseTransport):
             self._after_fork()
         pools = list(self._pools.values())
         return "\n".join(pool.dump() for pool in pools) if pools else "No connections: nothing was sent yet."
-
-
-class ExchangeBody(SyncByteStream):
-    """The body of a response: pulled from its exchange, piece by piece, by whoever iterates."""
-
-    __slots__ = ("_deadline", "_exchange", "_request", "_trace")
-
-    def __init__(self, exchange: Exchange, deadline: Deadline, request: Request, trace: Trace | None) -> None:
-        self._exchange = exchange
-        self._deadline = deadline
-        self._request = request
-        self._trace = trace
-
-    def __iter__(self) -> Iterator[bytes]:
-        exchange, deadline = self._exchange, self._deadline
-        try:
-            while data := exchange.read(deadline):
-                yield data
-        except GeneratorExit:
-            self.let_go()
-            raise
-        except BaseException as exc:
-            self.close()
-            if isinstance(exc, TransportError):
-                exc.request = self._request
-            raise
-        self.close()
-
-    def take_whole(self) -> bytes | None:
-        """Return what is left of the body if all of it has arrived, else None.  Never waits."""
-        return self._exchange.take_whole()
-
-    @property
-    def trailers(self) -> Fields:
-        """The trailer fields, known once the body has been read to its end."""
-        return self._exchange.trailers
-
-    @property
-    def tls(self) -> SSLObject | None:
-        """The TLS session of the connection, to be looked at and no more; None without TLS."""
-        return self._exchange.connection.channel.tls
-
-    def close(self) -> None:
-        """Give the connection's place back; what was not read is dropped.  Never waits."""
-        self._exchange.close()
-        if self._trace is not None:
-            trace, self._trace = self._trace, None
-            trace("response.closed", stream=self._exchange.stream_id)
-
-    def let_go(self) -> None:
-        """Give the place back from the loop: for the collector, which may be anywhere, in any thread."""
-        if not self._exchange.over:
-            self._exchange.connection.leave_soon(self._exchange)
-
-    def __del__(self) -> None:
-        if self._exchange.over:
-            return
-        self.let_go()
-        warnings.warn(
-            f"a response to {self._request.method} {self._request.url.redacted} was dropped without being read to "
-            "its end or closed: use it in a with statement",
-            ResourceWarning,
-            stacklevel=2,
-            source=self,
-        )
 
 
 def _checked_retries(retries: object) -> int:

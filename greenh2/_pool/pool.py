@@ -1,9 +1,8 @@
 """The pool of one hub: bounds connections, lets requests wait in order of arrival, and sees that no origin starves.
 
 A permit of the semaphore is a connection, dialing ones included.  Every change (an exchange ends, a connection
-closes, a dial fails, a request gives up) ends in `_serve`, which gives what is free to whoever has waited longest.
-Only `acquire` waits and dials, in the greenlet of the request; all else is plain bookkeeping that never switches, so
-a kill finds the pool before a change or after it.
+closes, a dial fails, a request gives up) ends in `serve`, which gives what is free to whoever has waited longest.
+Nothing here switches greenlets (`acquire.py` does), so that a kill finds the pool before a change or after it.
 """
 
 from __future__ import annotations
@@ -19,17 +18,15 @@ from gevent.lock import BoundedSemaphore
 from greenh2._connection.connection import Connection
 from greenh2._connection.dial import Dialer
 from greenh2._connection.exchange import Exchange
-from greenh2._errors import CloseError, TimeoutException, TransportError
+from greenh2._errors import CloseError, TransportError
 from greenh2._models.config import Limits
 from greenh2._models.route import Route
-from greenh2._models.timeouts import Deadline
-from greenh2._models.trace import Trace
 from greenh2._net.bell import Leash
 from greenh2._pool import reaper, report
 from greenh2._pool.lane import Lane, Reuse
 from greenh2._pool.pulse import UNANSWERED, Pulse
 from greenh2._pool.relief import NEEDED, Relief
-from greenh2._pool.waiter import PLACE, Grant, Holder, Place, Waiter
+from greenh2._pool.waiter import PLACE, Place, Waiter
 
 PoolLane = Lane[Connection, Waiter]
 #: Lanes that are remembered for their protocol alone; more are forgotten.
@@ -44,7 +41,7 @@ class Pool:
     def __init__(self, limits: Limits, dialer: Dialer) -> None:
         self.limits = limits
         self.closed = False
-        self._dialer = dialer
+        self.dialer = dialer
         self._permits = None if limits.max_connections is None else BoundedSemaphore(limits.max_connections)
         self._lanes: dict[Route, PoolLane] = {}
         self._waiting: dict[PoolLane, None] = {}
@@ -54,7 +51,7 @@ class Pool:
         self._max_idle = limits.max_keepalive_connections
         self._relief = Relief(self, limits.fairness_delay)
         self._pulse = Pulse(self, limits.ping_interval, limits.ping_timeout)
-        self._leashes: dict[Leash, None] = {}
+        self.leashes: dict[Leash, None] = {}
         self._due: dict[PoolLane, None] = {}
         self._serving = False
         #: What PoolTimeouts told of the pool last, and when.
@@ -90,101 +87,39 @@ class Pool:
         lanes.sort(key=lambda lane: (lane.probing, lane.stumbled, next(iter(lane.waiters)).arrival))
         return lanes
 
-    # -- for requests: switches greenlets ----------------------------------------------------------------------
+    # -- for requests ------------------------------------------------------------------------------------------
 
-    def acquire(self, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None) -> Exchange:
-        """Return an exchange on a connection to the route, waiting and dialing as needed.
-
-        Raises PoolTimeout (no place or stream in time), ConnectTimeout, ConnectError, TotalTimeout, and CloseError
-        when the client is closed meanwhile.  Whatever else is raised inside passes through; nothing stays taken.
-        """
-        lane = self._lane(route)
-        exchange = None if lane.waiters else self._take_ready(lane)
-        while exchange is None:
-            exchange = self._wait(Waiter(lane, holder, deadline), trace)
-            if not exchange.connection.admits():  # it ended, or allows fewer streams, since it was given
-                exchange.close()
-                exchange, lane = None, self._lane(route)
-        exchange.holder = holder
-        return exchange
-
-    def _take_ready(self, lane: PoolLane) -> Exchange | None:
+    def take_ready(self, lane: PoolLane) -> Exchange | None:
+        """Return an exchange on a connection that has room, None when there is none."""
         while lane.ready:
             connection = next(reversed(lane.ready))
             if self._fit(connection):
                 return self._open(lane, connection)
         return None
 
-    def _wait(self, waiter: Waiter, trace: Trace | None) -> Exchange:
-        while True:
-            grant = self._granted(waiter)
-            if isinstance(grant, TransportError):
-                raise grant
-            exchange = grant if isinstance(grant, Exchange) else self._dial(waiter, trace)
-            if exchange is not None:
-                return exchange
-
-    def _granted(self, waiter: Waiter) -> Grant | None:
-        """Return what a request was given after it has waited in the queue."""
-        lane = waiter.lane
-        waiter.grant = None
+    def line_up(self, waiter: Waiter) -> None:
+        """Let a request wait in its lane, and serve it if that can be done now."""
         waiter.line_up()
-        self._waiting[lane] = None
-        try:
-            self._serve(lane)
-            while waiter.queued():
-                phase = waiter.phase
-                if not waiter.wait() and waiter.queued() and waiter.phase == phase:
-                    raise self._too_late(waiter)
-        except BaseException:
-            self._withdraw(waiter)
-            raise
-        return waiter.grant
+        self._waiting[waiter.lane] = None
+        self.serve(waiter.lane)
 
-    def _withdraw(self, waiter: Waiter) -> None:
+    def withdraw(self, waiter: Waiter) -> None:
         """Take a request out that gave up, and hand back what it was granted meanwhile."""
         lane = waiter.lane
         lane.waiters.pop(waiter, None)
         if isinstance(waiter.grant, Exchange):
             waiter.grant.close()
         elif isinstance(waiter.grant, Place):
-            self._end_dial(lane)
-        self._serve(lane)
+            self.end_dial(lane)
+        self.serve(lane)
 
-    def _too_late(self, waiter: Waiter) -> TimeoutException:
-        phase = waiter.phase
-        deadline = waiter.deadline
-        if phase == "connect":
-            for connection in tuple(waiter.lane.greeting):  # made long ago, and has not said SETTINGS
-                connection.distrust(waiter.since)
-            message = f"no connection to {waiter.lane.route.origin} within {waiter.spent['connect']:.3g} s"
-            return deadline.error("connect", message)
-        return deadline.error("pool", report.explain(self, waiter))
+    def end_dial(self, lane: PoolLane) -> None:
+        """Take the place back of a dial that has come to nothing."""
+        lane.dials -= 1
+        self._release()
 
-    def _dial(self, waiter: Waiter, trace: Trace | None) -> Exchange | None:
-        """Make a connection; None when that failed, and a stream on what there is can be waited for."""
-        lane = waiter.lane
-        leash = Leash()
-        self._leashes[leash] = None
-        try:
-            connection = self._dialer(lane.route, waiter.left("connect"), trace, leash)
-        except BaseException as exc:
-            failure = (
-                exc if isinstance(exc, TransportError) and not isinstance(exc, TimeoutException) else None
-            )
-            if failure is not None and lane.stranded:
-                self._fail_waiters(lane, failure)
-            lane.stumbled = isinstance(exc, TransportError)
-            self._end_dial(lane)
-            if failure is not None and lane.alive and not self.closed:
-                lane.reluctant = True
-                return None
-            self._serve(lane)
-            if isinstance(exc, TimeoutException) and waiter.deadline.exceeded():
-                raise waiter.deadline.error("connect", str(exc)) from exc
-            raise
-        finally:
-            del self._leashes[leash]
+    def join(self, lane: PoolLane, connection: Connection) -> Exchange:
+        """Take in a connection that was dialed in a place of its own, and return the first exchange on it."""
         lane.dials -= 1
         lane.multiplexed = connection.protocol.multiplexed
         lane.add(connection)
@@ -197,22 +132,20 @@ class Pool:
         elif connection.closed:
             self.update(connection)
         self._note(lane, connection)
-        self._serve(lane)
+        self.serve(lane)
         return exchange
 
-    def _end_dial(self, lane: PoolLane) -> None:
-        lane.dials -= 1
-        self._release()
-
-    def _fail_waiters(self, lane: PoolLane, error: TransportError) -> None:
+    def fail_waiters(self, lane: PoolLane, error: TransportError) -> None:
+        """Give every waiting request of the lane a copy of the error."""
         for waiter in tuple(lane.waiters):
             own = copy.copy(error)
             own.__cause__ = error
             waiter.give(own)
 
-    # -- bookkeeping: never switches ---------------------------------------------------------------------------
+    # -- bookkeeping -------------------------------------------------------------------------------------------
 
-    def _lane(self, route: Route) -> PoolLane:
+    def lane(self, route: Route) -> PoolLane:
+        """Return the lane of a route.  Raises CloseError when the client was closed."""
         if self.closed:
             raise CloseError("the client has been closed: make a new one to send more requests")
         lane = self._lanes.get(route)
@@ -220,7 +153,7 @@ class Pool:
             if len(self._lanes) > _MAX_DESERTED:
                 self._lanes = {key: lane for key, lane in self._lanes.items() if not lane.deserted}
             limit = self.limits.max_connections_per_origin
-            lane = Lane(route, multiplexed=self._dialer.multiplexed(route), limit=limit)
+            lane = Lane(route, multiplexed=self.dialer.multiplexed(route), limit=limit)
             self._lanes[route] = lane
         return lane
 
@@ -236,7 +169,7 @@ class Pool:
             self._release()
         else:
             self._note(lane, connection)
-        self._serve(lane)
+        self.serve(lane)
 
     def _note(self, lane: PoolLane, connection: Connection) -> None:
         if connection.closed:
@@ -265,7 +198,7 @@ class Pool:
         rested, self._rested = self._rested, {}
         self._idle.update(rested)
         for route in {connection.route: None for connection in rested}:
-            self._serve(self._lanes[route])
+            self.serve(self._lanes[route])
 
     def _leave_idle(self, connection: Connection) -> None:
         self._idle.pop(connection, None)
@@ -318,7 +251,7 @@ class Pool:
         asked = connection.life.asked_for()
         return UNANSWERED if asked is not None and asked >= limits.ping_timeout else None
 
-    def _serve(self, lane: PoolLane) -> None:
+    def serve(self, lane: PoolLane) -> None:
         """Give what is free to those who wait, after a change in this lane.
 
         What that changes in turn, by closing connections, is taken up when it is done: nothing recurses.
@@ -410,14 +343,14 @@ class Pool:
     def try_again(self, lane: PoolLane) -> None:
         """Let a lane dial again whose last dial failed."""
         lane.reluctant = False
-        self._serve(lane)
+        self.serve(lane)
 
     def resume(self, connection: Connection) -> None:
         """Let a connection take new exchanges again whose place is no longer wanted."""
         connection.draining = ""
         self.update(connection)
 
-    # -- ends: never switches ----------------------------------------------------------------------------------
+    # -- ends ----------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Close every connection, and wake every request that waits or reads with CloseError.  May be called twice."""
@@ -427,10 +360,10 @@ class Pool:
         if self._reaper is not None:
             self._reaper.kill(block=False)
             self._reaper = None
-        for leash in tuple(self._leashes):
+        for leash in tuple(self.leashes):
             leash.call_off(CloseError("the client was closed while a connection was being made"))
         for lane in self.lanes:
-            self._fail_waiters(
+            self.fail_waiters(
                 lane, CloseError("the client was closed while the request waited for a connection")
             )
         for connection in tuple(self.connections):

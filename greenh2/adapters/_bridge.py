@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import greenh2._errors as ours
+from greenh2._connection.body import ExchangeBody
 from greenh2._connection.dial import Http2Choice
 from greenh2._models.body import Body, BytesBody, IterableBody
 from greenh2._models.config import Limits
@@ -18,7 +19,7 @@ from greenh2._models.response import Response
 from greenh2._models.timeouts import Timeout
 from greenh2._net.sockets import SocketOption
 from greenh2._net.tls import CertTypes
-from greenh2._transport import BaseTransport, ExchangeBody, HTTPTransport
+from greenh2._transport import BaseTransport, HTTPTransport
 from greenh2.adapters._lines import Line, transport_of
 
 if TYPE_CHECKING:

@@ -1,0 +1,95 @@
+"""To acquire is to come by an exchange: a request waits in its lane, and dials, in its own greenlet and its own time.
+
+This is where the pool switches greenlets.  Whatever ends a wait or a dial, a kill included, is told to the pool, which
+takes back what was granted.
+"""
+
+from __future__ import annotations
+
+from greenh2._connection.exchange import Exchange
+from greenh2._errors import TimeoutException, TransportError
+from greenh2._models.route import Route
+from greenh2._models.timeouts import Deadline
+from greenh2._models.trace import Trace
+from greenh2._net.bell import Leash
+from greenh2._pool import report
+from greenh2._pool.pool import Pool
+from greenh2._pool.waiter import Grant, Holder, Waiter
+
+
+def acquire(pool: Pool, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None) -> Exchange:
+    """Return an exchange on a connection to the route, waiting and dialing as needed.
+
+    Raises PoolTimeout (no place or stream in time), ConnectTimeout, ConnectError, TotalTimeout, and CloseError
+    when the client is closed meanwhile.  Whatever else is raised inside passes through; nothing stays taken.
+    """
+    lane = pool.lane(route)
+    exchange = None if lane.waiters else pool.take_ready(lane)
+    while exchange is None:
+        exchange = _wait(pool, Waiter(lane, holder, deadline), trace)
+        if not exchange.connection.admits():  # it ended, or allows fewer streams, since it was given
+            exchange.close()
+            exchange, lane = None, pool.lane(route)
+    exchange.holder = holder
+    return exchange
+
+
+def _wait(pool: Pool, waiter: Waiter, trace: Trace | None) -> Exchange:
+    while True:
+        grant = _granted(pool, waiter)
+        if isinstance(grant, TransportError):
+            raise grant
+        exchange = grant if isinstance(grant, Exchange) else _dial(pool, waiter, trace)
+        if exchange is not None:
+            return exchange
+
+
+def _granted(pool: Pool, waiter: Waiter) -> Grant | None:
+    """Return what a request was given after it has waited in the queue."""
+    waiter.grant = None
+    try:
+        pool.line_up(waiter)
+        while waiter.queued():
+            phase = waiter.phase
+            if not waiter.wait() and waiter.queued() and waiter.phase == phase:
+                raise _too_late(pool, waiter)
+    except BaseException:
+        pool.withdraw(waiter)
+        raise
+    return waiter.grant
+
+
+def _too_late(pool: Pool, waiter: Waiter) -> TimeoutException:
+    phase = waiter.phase
+    deadline = waiter.deadline
+    if phase == "connect":
+        for connection in tuple(waiter.lane.greeting):  # made long ago, and has not said SETTINGS
+            connection.distrust(waiter.since)
+        message = f"no connection to {waiter.lane.route.origin} within {waiter.spent['connect']:.3g} s"
+        return deadline.error("connect", message)
+    return deadline.error("pool", report.explain(pool, waiter))
+
+
+def _dial(pool: Pool, waiter: Waiter, trace: Trace | None) -> Exchange | None:
+    """Make a connection; None when that failed, and a stream on what there is can be waited for."""
+    lane = waiter.lane
+    leash = Leash()
+    pool.leashes[leash] = None
+    try:
+        connection = pool.dialer(lane.route, waiter.left("connect"), trace, leash)
+    except BaseException as exc:
+        failure = exc if isinstance(exc, TransportError) and not isinstance(exc, TimeoutException) else None
+        if failure is not None and lane.stranded:
+            pool.fail_waiters(lane, failure)
+        lane.stumbled = isinstance(exc, TransportError)
+        pool.end_dial(lane)
+        if failure is not None and lane.alive and not pool.closed:
+            lane.reluctant = True
+            return None
+        pool.serve(lane)
+        if isinstance(exc, TimeoutException) and waiter.deadline.exceeded():
+            raise waiter.deadline.error("connect", str(exc)) from exc
+        raise
+    finally:
+        del pool.leashes[leash]
+    return pool.join(lane, connection)
