@@ -150,9 +150,9 @@ class Connection:
         )
 
     def start(self) -> None:
-        """Send the protocol's greeting and take what came with the TLS handshake."""
+        """Take what came with the TLS handshake; the protocol's greeting leaves with the first request, or without."""
         self._pump()
-        self._flush()
+        self.flush_soon()
 
     def open(self) -> Exchange:
         """Reserve a place and return the exchange that holds it; no I/O, so that it cannot be refused later."""

@@ -118,17 +118,23 @@ class Channel:
         )
 
     def handshake(self) -> bool:
-        """Take the TLS handshake as far as it goes now; False while the peer has to say more.  Raises ssl.SSLError."""
+        """Take the TLS handshake as far as it goes now; False while the peer has to say more.  Raises ssl.SSLError.
+
+        What is said last stays in the buffer, and leaves with the first words of whoever speaks next.
+        """
         assert self._tls is not None
+        done = False
         try:
             self._receive_cipher()
             self._tls.do_handshake()
+            done = True
         except ssl.SSLWantReadError:
-            return False
+            pass
         finally:
             self._out += self._cipher_out.read()
-            self.flush()
-        return True
+            if not done:
+                self.flush()
+        return done
 
     def _receive_cipher(self) -> bool:
         """Move what the kernel has into the BIO; False when it has nothing."""

@@ -101,7 +101,8 @@ class Pool:
         """Let a request wait in its lane, and serve it if that can be done now."""
         waiter.line_up()
         self._waiting[waiter.lane] = None
-        self.serve(waiter.lane)
+        if next(iter(waiter.lane.waiters)) is waiter:  # else those before it would have been served as well
+            self.serve(waiter.lane)
 
     def withdraw(self, waiter: Waiter) -> None:
         """Take a request out that gave up, and hand back what it was granted meanwhile."""

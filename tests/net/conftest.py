@@ -65,7 +65,7 @@ def secure(raw_server: RawServers, dial: Dial, certificates: Certificates) -> Pa
     server = raw_server()
     channel = dial(server)
     context = tls.TlsSettings(verify=certificates.ca_file).context()
-    shaking = gevent.spawn(tls.handshake, channel, context, "localhost", "the peer", 5.0)
+    shaking = gevent.spawn(shake_hands, channel, context, "localhost", "the peer", 5.0)
     peer = server.accept()
     shaking.get()
     return channel, peer
@@ -78,12 +78,18 @@ def nested(secure: Pair, certificates: Certificates) -> Iterator[Pair]:
     outer.read()  # what TLS itself has to say
     channel = stack(outer, outer._sock, "the peer", b"")
     context = tls.TlsSettings(verify=certificates.ca_file).context()
-    shaking = gevent.spawn(tls.handshake, channel, context, "localhost", "the peer", 5.0)
+    shaking = gevent.spawn(shake_hands, channel, context, "localhost", "the peer", 5.0)
     inner = peer.within()
     inner.start_tls(server_context(certificates))
     shaking.get()
     yield channel, inner
     channel.close()
+
+
+def shake_hands(channel: Channel, context: ssl.SSLContext, hostname: str, peer: str, seconds: float) -> None:
+    """Speak TLS, to the last word, which would leave with the first one of a protocol."""
+    tls.handshake(channel, context, hostname, peer, seconds)
+    channel.flush()
 
 
 def server_context(certificates: Certificates) -> ssl.SSLContext:

@@ -14,7 +14,7 @@ import pytest
 from greenh2._errors import ReadError
 from greenh2._net import tls
 from greenh2._net.channel import Channel
-from tests.net.conftest import Dial, Pair
+from tests.net.conftest import Dial, Pair, shake_hands
 from tests.net.test_channel import read_some
 from tests.support.badnet import BYTE_BY_BYTE, Relay
 from tests.support.certificates import Certificates
@@ -81,6 +81,7 @@ def test_tickets_without_end_are_taken_in_several_turns_of_the_loop(certificates
     channel.start_tls(certificates.client_context(), "localhost")
     while not channel.handshake():
         pass
+    channel.flush()
     reads = 0
     while tickets.out.pending:
         assert channel.read() is None
@@ -164,7 +165,7 @@ def test_every_byte_on_its_own_makes_the_same_handshake_and_the_same_words(
         server.port = net.port
         channel = dial(server)
         context = tls.TlsSettings(verify=certificates.ca_file).context()
-        shaking = gevent.spawn(tls.handshake, channel, context, "localhost", "the peer", 10.0)
+        shaking = gevent.spawn(shake_hands, channel, context, "localhost", "the peer", 10.0)
         peer = server.accept()
         shaking.get()
         peer.send_bytes(b"word by word")
@@ -246,7 +247,7 @@ def test_new_keys_in_mid_stream_disturb_neither_direction(
     server.port = key_updater.port()
     channel = dial(server)
     context = tls.TlsSettings(verify=certificates.ca_file).context()
-    tls.handshake(channel, context, "localhost", "the peer", 5.0)
+    shake_hands(channel, context, "localhost", "the peer", 5.0)
     for number in range(5):
         assert channel.read() is None
         key_updater.renew(number + 1)

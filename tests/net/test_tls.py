@@ -19,7 +19,7 @@ from greenh2._errors import CloseError, ConnectError, ConnectTimeout
 from greenh2._net import system_trust, tls
 from greenh2._net.bell import Leash
 from greenh2._net.tls import TlsSettings
-from tests.net.conftest import Dial, OpenSsl
+from tests.net.conftest import Dial, OpenSsl, shake_hands
 from tests.support.certificates import Certificates
 from tests.support.rawserver import H2Peer, RawServer, RawServers
 
@@ -40,7 +40,7 @@ def shake(dial: Dial) -> Shake:
 
     def hands(server: RawServer, settings: TlsSettings, hostname: str = "localhost") -> H2Peer:
         channel = dial(server)
-        shaking = gevent.spawn(tls.handshake, channel, settings.context(), hostname, "https://peer", 5.0)
+        shaking = gevent.spawn(shake_hands, channel, settings.context(), hostname, "https://peer", 5.0)
         peer = server.accept_tcp()
         assert server.context is not None
         try:
