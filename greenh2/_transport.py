@@ -25,7 +25,7 @@ from greenh2._errors import (
     LocalProtocolError,
     TransportError,
 )
-from greenh2._models.config import Limits
+from greenh2._models.config import Limits, checked_limits
 from greenh2._models.headers import Headers
 from greenh2._models.proxy import Proxy, ProxyTypes, proxy_of
 from greenh2._models.request import Request
@@ -37,7 +37,7 @@ from greenh2._models.trace import Trace
 from greenh2._models.url import URL
 from greenh2._net.sockets import SocketOption, SocketSettings
 from greenh2._net.threads import this_thread
-from greenh2._net.tls import CertTypes, TlsSettings, cert_files, check_files
+from greenh2._net.tls import CertTypes, TlsSettings, authorities, cert_files, check_files
 from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder
 from greenh2._protocol.events import Fields, RequestHead, ResponseHead
@@ -129,7 +129,7 @@ class HTTPTransport(BaseTransport):
             raise ValueError(f"http2={http2!r}: it is True, False or 'prior-knowledge'")
         alpn = (("h2",) if http2 else ()) + (("http/1.1",) if http1 else ())
         settings = TlsSettings(
-            verify=os.fspath(verify) if isinstance(verify, (str, os.PathLike)) else verify,
+            verify=authorities(verify),
             cert=cert_files(cert),
             trust_env=trust_env,
             alpn=alpn,
@@ -140,7 +140,7 @@ class HTTPTransport(BaseTransport):
         sockets = SocketSettings.of(uds, local_address, socket_options)
         self._dialer = Dialer(settings, http1=http1, http2=http2, sockets=sockets)
         self._proxy_of = None if proxy is None else proxy_choice(proxy)
-        self._limits = limits
+        self._limits = checked_limits(limits)
         self._retries = _checked_retries(retries)
         self._pools: dict[Hub, Pool] = {}
         self._threads: dict[Hub, Callable[[], object | None]] = {}
