@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from os import PathLike
-from ssl import SSLContext
 from types import TracebackType
 from typing import NoReturn
 
@@ -109,7 +109,7 @@ class Client(Verbs):
         params: QueryParamTypes | None = None,
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
-        verify: bool | str | PathLike[str] | SSLContext = True,
+        verify: bool | str | PathLike[str] | ssl.SSLContext = True,
         cert: CertTypes | None = None,
         trust_env: bool = True,
         http1: bool = True,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from ssl import SSLContext, SSLObject
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -111,7 +111,7 @@ class HTTPTransport(BaseTransport):
     def __init__(
         self,
         *,
-        verify: bool | str | os.PathLike[str] | SSLContext = True,
+        verify: bool | str | os.PathLike[str] | ssl.SSLContext = True,
         cert: CertTypes | None = None,
         trust_env: bool = True,
         http1: bool = True,
@@ -323,7 +323,7 @@ class ExchangeBody(SyncByteStream):
         return self._exchange.trailers
 
     @property
-    def tls(self) -> SSLObject | None:
+    def tls(self) -> ssl.SSLObject | None:
         """The TLS session of the connection, to be looked at and no more; None without TLS."""
         return self._exchange.connection.channel.tls
 

@@ -763,6 +763,17 @@ def test_making_a_client_touches_no_hub_and_no_other_event_loop() -> None:
     assert done.stdout == "None []\n"
 
 
+def test_patching_after_the_import_raises_no_warning() -> None:
+    program = (
+        "import greenh2, greenh2.adapters.httpx; greenh2.Client(); "
+        "from gevent import monkey; monkey.patch_all(); print('patched')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("patched\n", "")
+
+
 # -- settings as attributes -----------------------------------------------------------------------------
 
 
