@@ -211,6 +211,11 @@ def _show(context: ssl.SSLContext, certificate: str, key: str | None = None, pas
     )  # without a password OpenSSL would ask at the terminal
 
 
+def _is_no_tls(error: Exception) -> bool:
+    """Tell whether what came was no record of TLS at all, as far as OpenSSL says."""
+    return any(reason in str(error) for reason in ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG"))
+
+
 def handshake(
     channel: Channel,
     context: ssl.SSLContext,
@@ -238,4 +243,5 @@ def handshake(
         hint = "; pass verify=<CA file> if its CA is your own" if exc.verify_code in _UNKNOWN_ISSUER else ""
         raise ConnectError(f"the certificate of {peer} was not accepted: {exc.verify_message}{hint}") from exc
     except (ReadError, OSError, ValueError) as exc:  # ssl.SSLError is an OSError
-        raise ConnectError(f"TLS with {peer} failed: {exc}") from exc
+        hint = "; does that port speak TLS, or plain http://?" if _is_no_tls(exc) else ""
+        raise ConnectError(f"TLS with {peer} failed: {exc}{hint}") from exc
