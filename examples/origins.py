@@ -6,6 +6,7 @@ enough HTTP/2 to answer small requests: no server to learn from.
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass, field
 from time import monotonic
@@ -21,6 +22,10 @@ import h2.events
 import h2.exceptions
 import trustme
 from gevent.lock import BoundedSemaphore
+
+# A proxy that the environment names is for other hosts than this one.
+_direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+os.environ["no_proxy"] = f"{_direct},127.0.0.1" if _direct else "127.0.0.1"
 
 #: How long an origin thinks about an answer to /slow (seconds).
 THINKING = 0.05

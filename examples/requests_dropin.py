@@ -35,6 +35,7 @@ def one_session(a: Origin, trust: str) -> None:
     """The Session, its settings and the calls are what they were; the one line is mount()."""
     session = requests.Session()
     session.verify = trust
+    session.trust_env = False  # REQUESTS_CA_BUNDLE would hold in place of session.verify
     session.headers["X-Program"] = "as it was"
     session.mount("https://", GreenAdapter())  # the one line
 

@@ -5,10 +5,10 @@ They keep no connection and no cookies.  For more than one request make a Client
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
-from ssl import SSLContext
 from typing import TYPE_CHECKING
 
 from greenh2._client import DEFAULT_TIMEOUT, Client
@@ -39,7 +39,7 @@ def request(
     auth: AuthTypes | None = None,
     follow_redirects: bool = False,
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
-    verify: bool | str | PathLike[str] | SSLContext = True,
+    verify: bool | str | PathLike[str] | ssl.SSLContext = True,
     trust_env: bool = True,
     proxy: ProxyTypes | None = None,
 ) -> Response:
@@ -80,7 +80,7 @@ def stream(
     auth: AuthTypes | None = None,
     follow_redirects: bool = False,
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
-    verify: bool | str | PathLike[str] | SSLContext = True,
+    verify: bool | str | PathLike[str] | ssl.SSLContext = True,
     trust_env: bool = True,
     proxy: ProxyTypes | None = None,
 ) -> Iterator[Response]:
@@ -117,7 +117,7 @@ def get(
     auth: AuthTypes | None = None,
     follow_redirects: bool = False,
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
-    verify: bool | str | PathLike[str] | SSLContext = True,
+    verify: bool | str | PathLike[str] | ssl.SSLContext = True,
     trust_env: bool = True,
     proxy: ProxyTypes | None = None,
 ) -> Response:
@@ -146,7 +146,7 @@ def options(
     auth: AuthTypes | None = None,
     follow_redirects: bool = False,
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
-    verify: bool | str | PathLike[str] | SSLContext = True,
+    verify: bool | str | PathLike[str] | ssl.SSLContext = True,
     trust_env: bool = True,
     proxy: ProxyTypes | None = None,
 ) -> Response:
@@ -175,7 +175,7 @@ def head(
     auth: AuthTypes | None = None,
     follow_redirects: bool = False,
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
-    verify: bool | str | PathLike[str] | SSLContext = True,
+    verify: bool | str | PathLike[str] | ssl.SSLContext = True,
     trust_env: bool = True,
     proxy: ProxyTypes | None = None,
 ) -> Response:
@@ -208,7 +208,7 @@ def post(
     auth: AuthTypes | None = None,
     follow_redirects: bool = False,
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
-    verify: bool | str | PathLike[str] | SSLContext = True,
+    verify: bool | str | PathLike[str] | ssl.SSLContext = True,
     trust_env: bool = True,
     proxy: ProxyTypes | None = None,
 ) -> Response:
@@ -245,7 +245,7 @@ def put(
     auth: AuthTypes | None = None,
     follow_redirects: bool = False,
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
-    verify: bool | str | PathLike[str] | SSLContext = True,
+    verify: bool | str | PathLike[str] | ssl.SSLContext = True,
     trust_env: bool = True,
     proxy: ProxyTypes | None = None,
 ) -> Response:
@@ -282,7 +282,7 @@ def patch(
     auth: AuthTypes | None = None,
     follow_redirects: bool = False,
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
-    verify: bool | str | PathLike[str] | SSLContext = True,
+    verify: bool | str | PathLike[str] | ssl.SSLContext = True,
     trust_env: bool = True,
     proxy: ProxyTypes | None = None,
 ) -> Response:
@@ -315,7 +315,7 @@ def delete(
     auth: AuthTypes | None = None,
     follow_redirects: bool = False,
     timeout: TimeoutTypes = DEFAULT_TIMEOUT,
-    verify: bool | str | PathLike[str] | SSLContext = True,
+    verify: bool | str | PathLike[str] | ssl.SSLContext = True,
     trust_env: bool = True,
     proxy: ProxyTypes | None = None,
 ) -> Response:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from os import PathLike
-from ssl import SSLContext
 from types import TracebackType
 from typing import NoReturn
 
@@ -33,6 +33,7 @@ from greenh2._net.sockets import SocketOption
 from greenh2._net.tls import CertTypes
 from greenh2._outlet import (
     checked_most,
+    checked_redirects,
     close_transport,
     handler_of,
     mount_table,
@@ -108,7 +109,7 @@ class Client(Verbs):
         params: QueryParamTypes | None = None,
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
-        verify: bool | str | PathLike[str] | SSLContext = True,
+        verify: bool | str | PathLike[str] | ssl.SSLContext = True,
         cert: CertTypes | None = None,
         trust_env: bool = True,
         http1: bool = True,
@@ -128,8 +129,6 @@ class Client(Verbs):
         local_address: str | None = None,
         socket_options: Iterable[SocketOption] | None = None,
     ) -> None:
-        if max_redirects < 0:
-            raise ValueError(f"max_redirects is 0 or more, not {max_redirects!r}")
         self._closed = False
         self._entered = False
         self._trust_env = trust_env
@@ -170,7 +169,7 @@ class Client(Verbs):
             handle = router(table, handle)
         self._handle = chain(
             outlet(handle, transport, default_encoding, checked_most(max_response_bytes)),
-            max_redirects=max_redirects,
+            max_redirects=checked_redirects(max_redirects),
             sleep=sleep,
             jar=lambda: defaults.cookies,
             hooks=lambda: defaults.event_hooks,

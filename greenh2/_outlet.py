@@ -22,6 +22,8 @@ _PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "a
 
 def handler_of(transport: BaseTransport | Handler) -> Handler:
     handle: object = getattr(transport, "handle_request", None) or transport
+    if isinstance(transport, type):
+        raise TypeError(f"transport is a transport, not the class {transport.__name__}: make one of it")
     if not callable(handle):
         raise TypeError(
             "transport is a BaseTransport or a function from Request to Response, "
@@ -102,4 +104,10 @@ def checked_most(most: object) -> int | None:
         return None
     if not isinstance(most, int) or isinstance(most, bool) or most < 0:
         raise ValueError(f"max_response_bytes is a number of bytes or None, not {most!r}")
+    return most
+
+
+def checked_redirects(most: object) -> int:
+    if not isinstance(most, int) or isinstance(most, bool) or most < 0:
+        raise ValueError(f"max_redirects is 0 or more, not {most!r}")
     return most

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from ssl import SSLContext
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -26,7 +26,7 @@ from greenh2._errors import (
     LocalProtocolError,
     TransportError,
 )
-from greenh2._models.config import Limits
+from greenh2._models.config import Limits, checked_limits
 from greenh2._models.headers import Headers
 from greenh2._models.proxy import Proxy, ProxyTypes, proxy_of
 from greenh2._models.request import Request
@@ -38,7 +38,7 @@ from greenh2._models.url import URL
 from greenh2._net.process import tell_gevent
 from greenh2._net.sockets import SocketOption, SocketSettings
 from greenh2._net.threads import this_thread
-from greenh2._net.tls import CertTypes, TlsSettings, cert_files, check_files
+from greenh2._net.tls import CertTypes, TlsSettings, authorities, cert_files, check_files
 from greenh2._pool.acquire import acquire
 from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder
@@ -113,7 +113,7 @@ class HTTPTransport(BaseTransport):
     def __init__(
         self,
         *,
-        verify: bool | str | os.PathLike[str] | SSLContext = True,
+        verify: bool | str | os.PathLike[str] | ssl.SSLContext = True,
         cert: CertTypes | None = None,
         trust_env: bool = True,
         http1: bool = True,
@@ -131,7 +131,7 @@ class HTTPTransport(BaseTransport):
             raise ValueError(f"http2={http2!r}: it is True, False or 'prior-knowledge'")
         alpn = (("h2",) if http2 else ()) + (("http/1.1",) if http1 else ())
         settings = TlsSettings(
-            verify=os.fspath(verify) if isinstance(verify, (str, os.PathLike)) else verify,
+            verify=authorities(verify),
             cert=cert_files(cert),
             trust_env=trust_env,
             alpn=alpn,
@@ -142,7 +142,7 @@ class HTTPTransport(BaseTransport):
         sockets = SocketSettings.of(uds, local_address, socket_options)
         self._dialer = Dialer(settings, http1=http1, http2=http2, sockets=sockets)
         self._proxy_of = None if proxy is None else proxy_choice(proxy)
-        self._limits = limits
+        self._limits = checked_limits(limits)
         self._retries = _checked_retries(retries)
         self._pools: dict[Hub, Pool] = {}
         self._threads: dict[Hub, Callable[[], object | None]] = {}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 import greenh2
 
@@ -98,3 +100,22 @@ def test_what_is_called_built_is_there(name: str) -> None:
 
 def test_the_page_calls_something_built() -> None:
     assert len(set(BUILT)) > 90
+
+
+@pytest.mark.parametrize(
+    ("arguments", "theirs", "ours"),
+    [
+        ({"params": {"a": None, "b": ""}}, "b=", "a=&b="),
+        ({"params": {"a": True}}, "a=True", "a=true"),
+        ({"data": {"a": None, "b": True}}, "b=True", "a=&b=true"),
+        ({"json": {"a": "é"}}, '{"a": "\\u00e9"}', '{"a":"é"}'),
+    ],
+)
+def test_what_requests_sends_otherwise_is_as_the_page_says(
+    arguments: dict[str, Any], theirs: str, ours: str
+) -> None:
+    prepared = requests.Request("POST", "http://a.example/", **arguments).prepare()
+    body = prepared.body.decode() if isinstance(prepared.body, bytes) else prepared.body
+    assert (body or prepared.path_url.partition("?")[2]) == theirs
+    built = greenh2.Request("POST", "http://a.example/", **arguments)
+    assert (built.content.decode() or built.url.query.decode()) == ours

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 import warnings
 from collections.abc import Iterator
-from ssl import SSLObject
 
 from greenh2._connection.exchange import Exchange
 from greenh2._errors import TransportError
@@ -51,7 +51,7 @@ class ExchangeBody(SyncByteStream):
         return self._exchange.trailers
 
     @property
-    def tls(self) -> SSLObject | None:
+    def tls(self) -> ssl.SSLObject | None:
         """The TLS session of the connection, to be looked at and no more; None without TLS."""
         return self._exchange.connection.channel.tls
 

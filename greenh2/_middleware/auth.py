@@ -93,8 +93,13 @@ class FunctionAuth(Auth):
         self._function = function
 
     def auth_flow(self, request: Request) -> AuthFlow:
-        """Yield what the function returns, once."""
-        yield self._function(request)
+        """Yield what the function returns, once.  Raises TypeError when that is no Request."""
+        signed = self._function(request)
+        if not isinstance(signed, Request):
+            raise TypeError(
+                f"The auth function {self._function!r} returned {type(signed).__name__}, not the Request to send"
+            )
+        yield signed
 
     def __repr__(self) -> str:
         return f"FunctionAuth({self._function!r})"

@@ -20,6 +20,8 @@ def event_hooks_of(hooks: Mapping[str, Iterable[EventHook]] | None) -> EventHook
     for event, functions in (hooks or {}).items():
         if event not in ("request", "response"):
             raise ValueError(f"event_hooks are for 'request' or 'response', not for {event!r}")
+        if not isinstance(functions, Iterable):
+            raise TypeError(f"event_hooks[{event!r}] is a list of functions, not {type(functions).__name__}")
         checked[event] = list(functions)
         for function in checked[event]:
             if not callable(function):

@@ -216,9 +216,12 @@ def encode_body(
         return [_framing(form), ("Content-Type", content_type)], form
     if data:
         if not isinstance(data, Mapping):
-            raise TypeError(
-                f"data is a mapping to be sent as a form, not {_name(data)}: use content for raw bytes."
+            other = (
+                'several values of one name are {"name": ["a", "b"]}'
+                if isinstance(data, (list, tuple))
+                else "use content for raw bytes"
             )
+            raise TypeError(f"data is a mapping to be sent as a form, not {_name(data)}: {other}.")
         return _described(_urlencoded(data), "application/x-www-form-urlencoded")
     if json is not None:
         return _described(_JSON.encode(json).encode("utf-8"), "application/json")

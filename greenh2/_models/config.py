@@ -48,6 +48,13 @@ class Limits:
         _check_seconds("fairness_delay", self.fairness_delay, zero=True, none=False)
 
 
+def checked_limits(limits: object) -> Limits:
+    """Return what ``limits=`` was given.  Raises TypeError when it is none, None included."""
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits is greenh2.Limits(...), and Limits() for the defaults, not {limits!r}")
+    return limits
+
+
 def _check_count(name: str, value: object, *, least: int) -> None:
     if value is None:
         return

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar, Union, cast, overload
 
 from greenh2._errors import CookieConflict
+from greenh2._models.pairs import pairs_of
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -78,7 +79,8 @@ class Cookies(MutableMapping[str, str]):
             self.jar.add_cookie_header(cast("UrllibRequest", _JarRequest(request)))
 
     def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
-        """Set a cookie, until the end of the session."""
+        """Set a cookie, until the end of the session.  Raises TypeError for a name or a value that is not str."""
+        _check_text(name, value)
         self.jar.set_cookie(
             _library().Cookie(
                 version=0,
@@ -156,7 +158,7 @@ class Cookies(MutableMapping[str, str]):
             self.jar.set_cookie(cookie)
 
     def _set_all(self, pairs: Iterable[tuple[str, str]]) -> None:
-        for name, value in pairs:
+        for name, value in pairs_of(pairs, "cookies"):
             self.set(name, value)
 
     def __getitem__(self, name: str) -> str:
@@ -250,6 +252,13 @@ def _new_jar() -> CookieJar:
     from greenh2._models.cookie_policy import CookiePolicy
 
     return _library().CookieJar(CookiePolicy())  # type: ignore[no-any-return]
+
+
+def _check_text(name: object, value: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"The name of a cookie is str, not {type(name).__name__}: {name!r}")
+    if not isinstance(value, str):
+        raise TypeError(f"The value of the cookie {name!r} is str, not {type(value).__name__}")
 
 
 def _library() -> ModuleType:

@@ -15,6 +15,7 @@ from collections.abc import (
 from typing import Final, TypeVar, Union, overload
 
 from greenh2._errors import LocalProtocolError
+from greenh2._models.pairs import pairs_of
 
 HeaderTypes = Union[
     "Headers",
@@ -40,7 +41,7 @@ def check_field(name: bytes, value: bytes) -> bytes:
     own.  The error names the header and never shows its value.
     """
     if not name or name.translate(None, TOKEN_CHARS):
-        shown = name.decode("latin-1")[:80]
+        shown = name.decode("utf-8", "backslashreplace")[:80]
         raise LocalProtocolError(
             f"{shown!r} cannot be the name of a header: only letters, digits and !#$%&'*+-.^_`|~ are allowed."
         )
@@ -84,10 +85,10 @@ class Headers(MutableMapping[str, str]):
             self._index = headers._lookup().copy()
         else:
             pairs: Iterable[tuple[str | bytes, str | bytes]]
-            pairs = headers.items() if isinstance(headers, Mapping) else headers
+            pairs = headers.items() if isinstance(headers, Mapping) else pairs_of(headers, "headers")
             codec = encoding or "utf-8"
             self._raw = [
-                (_encode(name, codec, "name"), _encode(value, codec, "value")) for name, value in pairs
+                (_encode_name(name, codec), _encode_value(name, value, codec)) for name, value in pairs
             ]
 
     @classmethod
@@ -139,7 +140,7 @@ class Headers(MutableMapping[str, str]):
     def __setitem__(self, key: str, value: str) -> None:
         """Set a header, in place of the first field of that name; further ones are dropped."""
         codec = self._encoding or "utf-8"
-        name, content = _encode(key, codec, "name"), _encode(value, codec, "value")
+        name, content = _encode_name(key, codec), _encode_value(key, value, codec)
         index = self._lookup()
         lower = name.lower()
         if lower not in index:
@@ -319,9 +320,17 @@ class Headers(MutableMapping[str, str]):
         return sorted([(name.lower(), value) for name, value in self._raw])
 
 
-def _encode(part: str | bytes, encoding: str, role: str) -> bytes:
-    if isinstance(part, str):
-        return part.encode(encoding)
-    if isinstance(part, bytes):
-        return part
-    raise TypeError(f"The {role} of a header is str or bytes, not {type(part).__name__}")
+def _encode_name(name: str | bytes, encoding: str) -> bytes:
+    if isinstance(name, str):
+        return name.encode(encoding)
+    if isinstance(name, bytes):
+        return name
+    raise TypeError(f"The name of a header is str or bytes, not {type(name).__name__}: {name!r}")
+
+
+def _encode_value(name: str | bytes, value: str | bytes, encoding: str) -> bytes:
+    if isinstance(value, str):
+        return value.encode(encoding)
+    if isinstance(value, bytes):
+        return value
+    raise TypeError(f"The value of the header {name!r} is str or bytes, not {type(value).__name__}")

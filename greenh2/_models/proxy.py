@@ -48,7 +48,8 @@ class Proxy:
         scheme = whole.scheme
         if scheme not in _PORTS:
             raise ValueError(
-                f"The proxy URL {whole.redacted!r} has the scheme {scheme!r}: it is http, https, socks5 or socks5h"
+                f"The proxy URL {_shown(whole)!r} has the scheme {scheme!r}: "
+                "it is http, https, socks5 or socks5h, as in 'http://proxy.example.org:3128'"
             )
         if not whole.host:
             raise InvalidURL(f"The proxy URL {whole.redacted!r} has no host.")
@@ -133,3 +134,9 @@ def _credentials(auth: tuple[str, str] | None, given: list[tuple[bytes, bytes]])
     if auth is None or any(other.lower() == name.lower() for other, _ in given):
         return []
     return [(name, b"Basic " + b64encode(":".join(auth).encode("utf-8")))]  # RFC 7617
+
+
+def _shown(url: URL) -> str:
+    """Return a URL as text without its password, also where "//" is missing, and it is a path."""
+    text = url.redacted
+    return text if url.host or "@" not in text else f"[secure]@{text.rpartition('@')[2]}"

@@ -6,6 +6,8 @@ from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, Va
 from typing import TypeVar, Union, overload
 from urllib.parse import parse_qsl, urlencode
 
+from greenh2._models.pairs import pairs_of
+
 PrimitiveData = str | int | float | bool | None
 QueryParamTypes = Union[
     "QueryParams",
@@ -127,7 +129,7 @@ def _pairs(params: QueryParamTypes) -> tuple[tuple[str, str], ...]:
                 [(str(name), text_of(one)) for name, value in params.items() for one in _several(value)]
             )
         case _:
-            return tuple([(str(name), text_of(value)) for name, value in params])
+            return tuple([(str(name), text_of(value)) for name, value in pairs_of(params, "params")])
 
 
 def _several(value: PrimitiveData | Sequence[PrimitiveData]) -> Sequence[PrimitiveData]:
@@ -135,7 +137,10 @@ def _several(value: PrimitiveData | Sequence[PrimitiveData]) -> Sequence[Primiti
 
 
 def text_of(value: PrimitiveData) -> str:
-    """Return a value as it is written: True and False as "true" and "false", None as ""."""
+    """Return a value as it is written: True and False as "true" and "false", None as "".
+
+    Raises TypeError for a mapping, for what holds several values, and for bytes; it does not show them.
+    """
     match value:
         case str():
             return value
@@ -145,5 +150,10 @@ def text_of(value: PrimitiveData) -> str:
             return "true"
         case False:
             return "false"
+        case bytes() | Mapping() | list() | tuple() | set() | frozenset():
+            # Their str() would be sent, as of Python's source; it is for the caller to say what is meant.
+            raise TypeError(
+                f"A value is text, a number, a bool or None, not {type(value).__name__}: make it text"
+            )
         case _:
             return str(value)

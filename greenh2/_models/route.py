@@ -42,6 +42,11 @@ class Route:
 
         Raises UnsupportedProtocol unless the scheme is http or https, InvalidURL when there is no host.
         """
+        if not url.scheme:
+            raise UnsupportedProtocol(
+                f"The URL {url.redacted!r} has no scheme: only http:// and https:// can be requested, "
+                "and paths by a client that has a base_url."
+            )
         if not extensions:
             return _route(url.scheme, url.raw_host, url.port, None, False)
         if (sni := extensions.get("sni_hostname")) is not None:
@@ -93,8 +98,9 @@ def _name(sni: object) -> str:
 @lru_cache(maxsize=1024)
 def _route(scheme: str, raw_host: bytes, port: int | None, sni: str | None, http1_only: bool) -> Route:
     if scheme not in DEFAULT_PORTS:
-        told = f"has the scheme {scheme!r}" if scheme else "has no scheme"
-        raise UnsupportedProtocol(f"The URL {told}: only http:// and https:// can be requested.")
+        raise UnsupportedProtocol(
+            f"The URL has the scheme {scheme!r}: only http:// and https:// can be requested."
+        )
     host = raw_host.decode("ascii")
     if not host:
         raise InvalidURL(f"The URL has no host: {scheme}:// needs one.")

@@ -172,7 +172,10 @@ def _five_values(default: object) -> tuple[object, object, object, object, objec
             return default.connect, default.read, default.write, default.pool, default.total
         case tuple():
             if len(default) != 4:
-                raise ValueError(f"A timeout tuple is (connect, read, write, pool), not {default!r}")
+                raise ValueError(
+                    f"A timeout tuple is (connect, read, write, pool), not {default!r}: "
+                    "Timeout(5.0, connect=3.0) names one and gives the others the same"
+                )
             connect, read, write, pool = default
             return connect, read, write, pool, None
         case _:

@@ -34,6 +34,11 @@ def resolve(host: str, port: int) -> list[Address]:
     """
     if found := literal(host, port):
         return found
+    if not all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
+        # RFC 1035 section 2.3.4.  In a thread of the resolver it would be a traceback on stderr as well.
+        raise ConnectError(
+            f"the name {host!r} could not be resolved: between its dots are 1 to 63 characters each"
+        )
     try:
         answers = gevent.socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:

@@ -100,19 +100,44 @@ def create_ssl_context(
     the certificate loaded into it.  Raises FileNotFoundError, ImportError, ssl.SSLError and ConnectError as a Client
     does at once or with its first request.
     """
-    verify = os.fspath(verify) if isinstance(verify, (str, os.PathLike)) else verify
-    settings = TlsSettings(verify, cert_files(cert), trust_env)
+    settings = TlsSettings(authorities(verify), cert_files(cert), trust_env)
     check_files(settings)
     if isinstance(verify, ssl.SSLContext):
         return verify
     return settings.new_context()
 
 
-def cert_files(cert: CertTypes | None) -> tuple[str, ...] | None:
+def authorities(verify: object) -> ssl.SSLContext | str | bool:
+    """Return what ``verify=`` says, a path as text.
+
+    Raises TypeError for anything else: 0 must not be taken for True, nor None for False.
+    """
+    if isinstance(verify, (bool, ssl.SSLContext)):
+        return verify
+    path = os.fspath(verify) if isinstance(verify, (str, os.PathLike)) else None
+    if not isinstance(path, str):
+        raise TypeError(f"verify is True, False, 'system', a path or an ssl.SSLContext, not {verify!r}")
+    return path
+
+
+def cert_files(cert: object) -> tuple[str, ...] | None:
     """Return what ``cert=`` names as a tuple of one, two or three."""
-    if cert is None or isinstance(cert, tuple):
-        return cert
-    return (os.fspath(cert),)
+    if cert is None:
+        return None
+    files = cert if isinstance(cert, tuple) else (cert,)
+    if not 0 < len(files) < 4 or not all(isinstance(file, (str, os.PathLike)) for file in files[:2]):
+        raise TypeError(
+            "cert is a path, or a tuple (certificate, key) or (certificate, key, password), "
+            f"not {_shape(cert)}"
+        )
+    return (*(os.fspath(file) for file in files[:2]), *files[2:])
+
+
+def _shape(cert: object) -> str:
+    """Return what a wrong ``cert=`` is without what it holds, for that may be a password."""
+    if isinstance(cert, tuple):
+        return f"one of {', '.join(type(part).__name__ for part in cert) or 'nothing'}"
+    return f"{cert!r}"
 
 
 @lru_cache(maxsize=64)
@@ -186,6 +211,11 @@ def _show(context: ssl.SSLContext, certificate: str, key: str | None = None, pas
     )  # without a password OpenSSL would ask at the terminal
 
 
+def _is_no_tls(error: Exception) -> bool:
+    """Tell whether what came was no record of TLS at all, as far as OpenSSL says."""
+    return any(reason in str(error) for reason in ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG"))
+
+
 def handshake(
     channel: Channel,
     context: ssl.SSLContext,
@@ -213,4 +243,5 @@ def handshake(
         hint = "; pass verify=<CA file> if its CA is your own" if exc.verify_code in _UNKNOWN_ISSUER else ""
         raise ConnectError(f"the certificate of {peer} was not accepted: {exc.verify_message}{hint}") from exc
     except (ReadError, OSError, ValueError) as exc:  # ssl.SSLError is an OSError
-        raise ConnectError(f"TLS with {peer} failed: {exc}") from exc
+        hint = "; does that port speak TLS, or plain http://?" if _is_no_tls(exc) else ""
+        raise ConnectError(f"TLS with {peer} failed: {exc}{hint}") from exc

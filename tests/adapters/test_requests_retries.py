@@ -2,6 +2,7 @@
 
 import gevent
 import pytest
+import urllib3.exceptions
 from requests import exceptions as told
 from urllib3.util import Retry
 
@@ -55,6 +56,18 @@ def test_a_method_that_is_not_idempotent_is_not_repeated_after_it_was_sent(make_
     with pytest.raises(told.ReadTimeout):
         session.post("https://a.example/", data=b"once")
     assert server.asked == [b"once"]
+
+
+def test_reads_that_were_too_slow_each_time_are_a_connection_error_as_in_requests(
+    make_session: MakeSession,
+) -> None:
+    session = make_session(
+        pool=greenh2.MockTransport(Scripted(*[greenh2.ReadTimeout("silent")] * 3)), max_retries=2
+    )
+    with pytest.raises(told.ConnectionError, match="Max retries exceeded") as caught:
+        session.get("https://a.example/")
+    assert not isinstance(caught.value, told.Timeout)
+    assert isinstance(caught.value.args[0].reason, urllib3.exceptions.ReadTimeoutError)
 
 
 def test_what_must_not_be_sent_is_not_tried_again(make_session: MakeSession) -> None:

@@ -400,7 +400,8 @@ def test_what_was_not_processed_is_sent_again_with_gevents_sleep() -> None:
     ("method", "url", "arguments", "error", "told"),
     [
         ("GET", "ftp://a.example/", {}, UnsupportedProtocol, "ftp"),
-        ("GET", "/path", {}, UnsupportedProtocol, "no scheme"),
+        ("GET", "/path", {}, UnsupportedProtocol, "'/path' has no scheme: .* base_url"),
+        ("GET", "//u:hunter2@a.example/", {}, UnsupportedProtocol, "no scheme"),
         ("GET", "http:///path", {}, InvalidURL, "no host"),
         ("GET", "http://u:hunter2@a.example:99999/", {}, InvalidURL, "port"),
         ("GET", "http://a.example/\r\nX: 1", {}, InvalidURL, "control character"),
@@ -419,6 +420,24 @@ def test_what_was_not_processed_is_sent_again_with_gevents_sleep() -> None:
             "'X-Bad' holds a control character",
         ),
         ("GET", URL, {"headers": {"X\nBad": "1"}}, LocalProtocolError, "cannot be the name of a header"),
+        ("GET", URL, {"headers": {"X-Ä": "1"}}, LocalProtocolError, "'X-Ä' cannot be the name of a header"),
+        ("GET", URL, {"headers": {"X-Age": 7}}, TypeError, "'X-Age' is str or bytes, not int"),
+        ("GET", URL, {"headers": {7: "hunter2"}}, TypeError, "name of a header .* not int: 7"),
+        ("GET", URL, {"headers": "X-Age: hunter2"}, TypeError, "headers are a mapping .* not str"),
+        ("GET", URL, {"headers": ["ab"]}, TypeError, "headers are .* not a str"),
+        ("GET", URL, {"headers": [("X-Age", "1", "hunter2")]}, TypeError, "headers are .* tuple of 3"),
+        ("GET", URL, {"params": 7}, TypeError, "params are a mapping or a list of pairs, not int"),
+        ("GET", URL, {"params": [("a",)]}, TypeError, "params are .* tuple of 1"),
+        ("GET", URL, {"params": {"a": {"b": "hunter2"}}}, TypeError, "not dict: make it text"),
+        ("GET", URL, {"params": {"a": [1, ["hunter2"]]}}, TypeError, "not list: make it text"),
+        ("GET", URL, {"params": {"a": b"hunter2"}}, TypeError, "not bytes: make it text"),
+        ("GET", URL, {"cookies": {"a": 7}}, TypeError, "value of the cookie 'a' is str, not int"),
+        ("GET", URL, {"cookies": {7: "hunter2"}}, TypeError, "name of a cookie is str, not int: 7"),
+        ("GET", URL, {"cookies": "a=hunter2"}, TypeError, "cookies are a mapping .* not str"),
+        ("POST", URL, {"data": {"a": {"b": "hunter2"}}}, TypeError, "not dict: make it text"),
+        ("POST", URL, {"data": [("a", "hunter2")]}, TypeError, "not list: several values of one name"),
+        ("GET", URL, {"timeout": (3, 5)}, ValueError, r"not \(3, 5\): Timeout\(5.0, connect=3.0\)"),
+        ("GET", URL, {"auth": lambda request: None}, TypeError, "returned NoneType, not the Request"),
         ("GE T", URL, {}, LocalProtocolError, "'GE T' cannot be the method"),
         ("POST", URL, {"content": 7}, TypeError, "content is bytes, str, .* not int"),
         ("POST", URL, {"data": b"x"}, TypeError, "data is a mapping"),
@@ -744,6 +763,17 @@ def test_making_a_client_touches_no_hub_and_no_other_event_loop() -> None:
     assert done.stdout == "None []\n"
 
 
+def test_patching_after_the_import_raises_no_warning() -> None:
+    program = (
+        "import greenh2, greenh2.adapters.httpx; greenh2.Client(); "
+        "from gevent import monkey; monkey.patch_all(); print('patched')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("patched\n", "")
+
+
 # -- settings as attributes -----------------------------------------------------------------------------
 
 
@@ -793,15 +823,30 @@ def test_settings_may_be_given_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "error"),
+    ("settings", "error", "told"),
     [
-        ({"timeout": -1}, ValueError),
-        ({"auth": 7}, TypeError),
-        ({"event_hooks": {"nothing": []}}, ValueError),
-        ({"base_url": "a.example/api"}, InvalidURL),
-        ({"http1": False, "http2": False}, ValueError),
+        ({"timeout": -1}, ValueError, "-1"),
+        ({"auth": 7}, TypeError, "auth is a pair"),
+        ({"event_hooks": {"nothing": []}}, ValueError, "not for 'nothing'"),
+        ({"event_hooks": {"request": print}}, TypeError, r"event_hooks\['request'\] is a list of functions"),
+        ({"base_url": "a.example/api"}, InvalidURL, "a.example/api"),
+        ({"http1": False, "http2": False}, ValueError, "no protocol"),
+        ({"max_redirects": "5"}, ValueError, "max_redirects is 0 or more, not '5'"),
+        ({"max_redirects": None}, ValueError, "max_redirects is 0 or more, not None"),
+        ({"limits": None}, TypeError, r"limits is greenh2.Limits\(...\), .* not None"),
+        ({"limits": {"max_connections": 5}}, TypeError, "not {'max_connections': 5}"),
+        ({"verify": None}, TypeError, "verify is True, False, .* not None"),
+        ({"verify": 0}, TypeError, "verify is True, False, .* not 0"),
+        ({"verify": b"ca.pem"}, TypeError, "not b'ca.pem'"),
+        ({"cert": 7}, TypeError, "cert is a path, .* not 7"),
+        ({"cert": ()}, TypeError, "not one of nothing"),
+        ({"cert": ("a", "b", "hunter2", "d")}, TypeError, "not one of str, str, str, str"),
+        ({"transport": HTTPTransport}, TypeError, "not the class HTTPTransport: make one of it"),
     ],
 )
-def test_settings_that_could_never_work_are_refused(settings: dict[str, Any], error: type[Exception]) -> None:
-    with pytest.raises(error):
+def test_settings_that_could_never_work_are_refused(
+    settings: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told) as caught:
         Client(**settings)
+    assert "hunter2" not in str(caught.value)

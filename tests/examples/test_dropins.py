@@ -1,5 +1,6 @@
 """Programs of requests and httpx run over greenh2, patched and not, and say so in figures."""
 
+import certifi
 import pytest
 
 from tests.examples.running import PATCHED
@@ -31,7 +32,11 @@ from tests.examples.test_quickstart import run
     ],
     ids=["requests", "httpx"],
 )
-def test_a_program_does_what_it_says(program: str, told: list[str], patched: bool) -> None:
+def test_a_program_does_what_it_says_whatever_the_environment_says(
+    program: str, told: list[str], patched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     done = run(*(("-c", PATCHED.format(program)) if patched else (program,)))
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert [line for line in told if line not in done.stdout] == [], done.stdout

@@ -95,7 +95,8 @@ def test_repr_shows_no_secret() -> None:
     ("url", "settings", "error", "message"),
     [
         ("ftp://user:hidden@p.example", {}, ValueError, "scheme 'ftp': it is http, https, socks5 or socks5h"),
-        ("p.example:80", {}, ValueError, "scheme"),
+        ("p.example:80", {}, ValueError, "'p.example:80' has the scheme"),
+        ("user:hidden@p.example:80", {}, ValueError, "'.secure.@p.example:80' has the scheme 'user'"),
         ("socks5://", {}, InvalidURL, "no host"),
         ("http://user:hidden@", {}, InvalidURL, "no host"),
         ("http://p.example", {"auth": ("user",)}, TypeError, "pair"),

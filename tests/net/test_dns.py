@@ -55,9 +55,12 @@ def test_names_and_scoped_addresses_are_asked_for_and_answered_once(asked: Asked
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 64 + ".invalid", "bad..name"])
-def test_a_name_that_is_not_known_is_named_in_the_error(host: str) -> None:
+def test_a_name_that_is_not_known_is_named_in_the_error_and_nowhere_else(
+    host: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ConnectError, match=f"the name '{host}' could not be resolved"):
         resolve(host, 443)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_other_greenlets_run_while_a_name_is_looked_up() -> None:

@@ -44,9 +44,8 @@ def test_requests_of_every_size_pass_and_no_secret_reaches_the_origin(
     client = make_client(proxy=proxy)
     assert client.get(server.url).text == "hello\n"
     assert len(client.get(f"{server.url}/bytes/3000000").content) == 3_000_000
-    # Over a new connection: tinyproxy ends those that it forwards on without a word, and a POST is not repeated.
-    fresh = make_client(proxy=proxy)
-    assert fresh.post(f"{server.url}/echo", content=content(1_000_000)).content == content(1_000_000)
+    # tinyproxy hangs up after each response and does not say so; a POST that meets the end is not sent again.
+    assert client.put(f"{server.url}/echo", content=content(1_000_000)).content == content(1_000_000)
     for request in server.stats().requests:
         assert "proxy-authorization" not in {name.lower() for name, _ in request.headers}
 

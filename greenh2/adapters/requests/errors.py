@@ -103,8 +103,12 @@ def of_a_body(error: ours.HTTPError, place: Any, url: str) -> beneath.HTTPError:
 
 def in_requests(error: beneath.HTTPError, request: PreparedRequest) -> told.RequestException:
     """Return the error that requests raises for one of urllib3's."""
-    reason = error.reason if isinstance(error, beneath.MaxRetryError) else error
-    return _kind(reason)(error, request=request)
+    if not isinstance(error, beneath.MaxRetryError):
+        return _kind(error)(error, request=request)
+    if isinstance(error.reason, beneath.ReadTimeoutError):
+        # HTTPAdapter tells a read that was too slow from all the others only where it was not to be repeated.
+        return told.ConnectionError(error, request=request)
+    return _kind(error.reason)(error, request=request)
 
 
 def _kind(reason: Exception | None) -> type[told.RequestException]:
