@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Callable, Generator, Iterator, Mapping
-from datetime import timedelta
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from greenh2._errors import (
     DecodingError,
@@ -26,6 +25,9 @@ from greenh2._models.reading import as_lines, as_text, decoded, in_chunks
 from greenh2._models.request import Request
 from greenh2._models.status_error import status_error
 from greenh2._models.url import URL
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 #: A body that has become larger than this by decoding (bytes) may be so many times what was received.  gzip reaches
 #: 1,032 with nothing but zeros, and 5 to 20 with what people send.
@@ -198,6 +200,8 @@ class Response:
                 raise RuntimeError(
                     "elapsed is known when the response has been read or closed, and a client sent it."
                 )
+            from datetime import timedelta  # most who send requests never ask
+
             self._elapsed = timedelta(seconds=self._ended_at - self._started_at)
         return self._elapsed
 

@@ -7,8 +7,6 @@ import re
 from functools import lru_cache
 from typing import Final
 
-import idna
-
 from greenh2._errors import InvalidURL
 
 MAX_LENGTH: Final = 65_536
@@ -238,6 +236,8 @@ def _normal_host(host: str) -> str:
     if host.startswith("["):
         return _normal_ipv6(host)
     if not host.isascii():
+        import idna  # few names need it
+
         try:
             # UTS 46 is how browsers fold width and case before IDNA 2008 looks at the name.
             host = idna.encode(host, uts46=True).decode("ascii")

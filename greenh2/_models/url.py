@@ -6,8 +6,6 @@ import re
 from typing import TYPE_CHECKING, Final, TypedDict
 from urllib.parse import quote, unquote
 
-import idna
-
 from greenh2._errors import InvalidURL
 from greenh2._models import uri
 from greenh2._models.query import PrimitiveData, QueryParams, QueryParamTypes
@@ -116,6 +114,8 @@ class URL:
         """The host in lower case, an international name as one reads it, an IPv6 address without brackets."""
         host = self._uri.host
         if "xn--" in host:
+            import idna  # few names need it
+
             try:
                 return idna.decode(host)
             except idna.IDNAError:
