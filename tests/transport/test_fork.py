@@ -1,6 +1,7 @@
 """After a fork the child has pools of its own and leaves the parent's sockets alone; so does the parent its."""
 
 import contextlib
+import faulthandler
 import os
 import sys
 import traceback
@@ -8,30 +9,42 @@ from collections.abc import Callable
 
 import gevent
 import gevent.os
+import gevent.socket
 import pytest
 from gevent.monkey import get_original
 
 import greenh2
 from tests.support.clients import BOTH, MakeClient
+from tests.support.leaks import open_descriptors
 from tests.support.origins import OriginFactory
 
 
 def in_a_child(job: Callable[[], None]) -> None:
-    """Run a job in a forked child, and fail if it fails."""
+    """Run a job in a forked child, and fail if it fails; one that hangs tells where."""
+    report, tell = os.pipe()
     pid = gevent.os.fork()
     if pid == 0:
-        code = 1
+        os.close(report)
         try:
+            faulthandler.dump_traceback_later(15, exit=True)
             job()
-            code = 0
+            os.write(tell, b"done")
         except BaseException:
             traceback.print_exc()
         finally:
             sys.stderr.flush()
-            os._exit(code)
-    with gevent.Timeout(20):
-        _, status = gevent.os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+            os._exit(0)
+    os.close(tell)
+    try:
+        gevent.socket.wait_read(report, timeout=20)
+        assert os.read(report, 4) == b"done"
+    finally:
+        os.close(report)
+
+
+def sockets() -> int:
+    """Count this process's sockets."""
+    return sum(what.startswith("socket:") for what in open_descriptors().values())
 
 
 @BOTH
@@ -148,11 +161,11 @@ def test_the_child_closes_its_copies_without_a_word_to_the_server(
     server = origin()
     client = make_client()
     client.get(server.url)
-    before = len(os.listdir("/proc/self/fd"))
+    before = sockets()
 
     def child() -> None:
         client.dump()
-        assert len(os.listdir("/proc/self/fd")) < before
+        assert sockets() < before
 
     in_a_child(child)
     assert client.get(server.url).text == "hello\n"
