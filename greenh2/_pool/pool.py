@@ -201,6 +201,15 @@ class Pool:
         for route in {connection.route: None for connection in rested}:
             self.serve(self._lanes[route])
 
+    def end_rests(self, lane: PoolLane) -> bool:
+        """Let nothing rest any longer, because somebody in this lane has waited long enough; tell if anything did."""
+        resting = {**self._rested, **self._resting}
+        self._resting, self._rested = {}, {}
+        self._idle.update(resting)
+        if resting:
+            self.serve(lane)
+        return bool(resting)
+
     def _leave_idle(self, connection: Connection) -> None:
         self._idle.pop(connection, None)
         self._resting.pop(connection, None)

@@ -115,7 +115,7 @@ class Relief:
             elif not oldest.searched and _left_behind(pool, oldest):
                 oldest.searched = True
                 gc.collect()
-            elif drains and len(self._draining) < len(hungry):
+            elif not pool.end_rests(lane) and drains and len(self._draining) < len(hungry):
                 drains -= 1
                 self._drain_for(pool, lane)
         if pool.contended:
