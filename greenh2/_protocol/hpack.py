@@ -192,13 +192,13 @@ class BlockDecoder:
         for name, value in self._owed:
             table.add(name, value)
         self._owed.clear()
-        table.added = []
+        table.added.clear()
         table.needed = False
         changes = table.changes
         section = FieldSection(self._decode(block))
         if len(block) <= MAX_BLOCK:
             if not table.needed:
-                _remember(self._lasting, block, (section, table.added))
+                _remember(self._lasting, block, (section, tuple(table.added)))
             elif changes == table.changes:
                 _remember(self._passing, block, (section, changes))
         return section

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # clients are made without h2 and hpack, which take long to import
-    from greenh2._protocol.events import Fields
     from greenh2._protocol.fields import FieldSection
 
 
@@ -18,4 +17,4 @@ class Memory:
         #: Fields that were sent, and may be sent again.
         self.met: dict[tuple[bytes, bytes], None] = {}
         #: Blocks that mean the same whatever the table holds, with their meaning and what they add to the table.
-        self.sections: dict[bytes, tuple[FieldSection, Fields]] = {}
+        self.sections: dict[bytes, tuple[FieldSection, tuple[tuple[bytes, bytes], ...]]] = {}

@@ -311,6 +311,47 @@ def test_what_a_remembered_block_adds_is_in_the_table_of_the_next_connection_too
     assert second.decode(adds).fields == second.decode(newest).fields == [(b"a", b"1")]
 
 
+def test_what_a_block_adds_is_the_same_whatever_was_owed_when_others_came() -> None:
+    memory = Memory()
+    first, second = BlockDecoder(memory), BlockDecoder(memory)
+    adds_a, adds_b, adds_c = b"\x40\x01a\x011", b"\x40\x01b\x012", b"\x40\x01c\x013"
+    first.decode(adds_a)
+    second.decode(adds_b)
+    first.decode(adds_b)  # remembered from the other connection, and owed
+    first.decode(adds_c)
+    third = BlockDecoder(memory)
+    third.decode(adds_b)
+    third.decode(adds_a)
+    assert third.decode(b"\xbe\xbf").fields == [(b"a", b"1"), (b"b", b"2")]
+
+
+# As servers speak: each keeps a table of its own, and says in few bytes what it has said before.
+SAID = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.lists(
+            st.sampled_from([(b"x-a", b"1"), (b"x-b", b"2"), (b"x-c", b"x" * 1500)]), min_size=1, max_size=2
+        ),
+        st.sampled_from([False, False, False, True]),
+    ),
+    min_size=20,
+    max_size=60,
+)
+
+
+@given(SAID)
+def test_connections_that_share_a_memory_keep_their_tables_apart(
+    said: list[tuple[int, list[tuple[bytes, bytes]], bool]],
+) -> None:
+    memory = Memory()
+    connections = [(Encoder(), BlockDecoder(memory)) for _ in range(3)]
+    for number, section, anew in said:
+        if anew:
+            connections[number] = Encoder(), BlockDecoder(memory)
+        encoder, decoder = connections[number]
+        assert decoder.decode(encoder.encode(section)).fields == section
+
+
 def test_what_refers_to_the_table_is_not_remembered_for_another_connection() -> None:
     memory = Memory()
     for value in (b"1", b"2"):
