@@ -10,7 +10,7 @@ from greenh2._protocol.events import Fields, ResponseHead
 from greenh2._protocol.fields import FieldSection, Malformed, check_fields
 
 #: What the header fields of a response may take, as RFC 9113 section 6.5.2 counts it (bytes).
-MAX_HEADER_LIST_SIZE = 128 * 1024
+MAX_HEADER_LIST_SIZE = 64 * 1024
 #: 1xx responses before the final one (RFC 9110 section 15.2 sets no bound; Go and curl set one too).
 MAX_INTERIM = 50
 _NO_BODY = frozenset((204, 304))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from typing import TypeVar
 
 from h2.errors import ErrorCodes
 from hpack import Decoder, Encoder, HeaderTuple, HPACKError, OversizedHeaderListError
@@ -12,26 +12,24 @@ from hpack.table import HeaderTable
 from greenh2._protocol.events import Fields
 from greenh2._protocol.fields import FieldSection, regular_fields, section_size
 from greenh2._protocol.frames import FrameViolation
-from greenh2._protocol.memory import Memory
+from greenh2._protocol.memory import Memory, Remembered
 
 #: The most of a peer's SETTINGS_HEADER_TABLE_SIZE that the encoder makes use of (bytes; RFC 7541's default).
 MAX_ENCODER_TABLE = 4096
 #: Beyond this the connection ends: decoding more would be work for an attacker (bytes, as MAX_HEADER_LIST_SIZE).
-MAX_DECODED_BLOCK = 256 * 1024
-
-
-#: Pieces and blocks that are remembered for a connection; beyond that all of them are forgotten.
-MAX_REMEMBERED = 256
+MAX_DECODED_BLOCK = 96 * 1024
+#: So many changes of the table's size may stand before the fields; RFC 7541 section 4.2 has use for two.
+MAX_RESIZES = 8
+_RESIZES = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*[\x00-\x7f]){%d}" % (MAX_RESIZES + 1))
 #: A larger field stays out of the table, most of which it would push out (bytes).
 MAX_INDEXED_FIELD = 512
-#: A larger block is not remembered (bytes).
-MAX_BLOCK = 4096
+#: So do all fields of a larger section: they would push out one another, each time anew (bytes).
+MAX_INDEXED_SECTION = MAX_ENCODER_TABLE // 2
+#: How much a connection remembers of each kind: pieces of blocks, requests, and responses (bytes).
+MAX_REMEMBERED = 32 * 1024
 
 #: In place of a count of changes: the block is of no table.
 _NEVER = -1
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class BoundedEncoder(Encoder):
@@ -83,13 +81,14 @@ class WatchedTable(HeaderTable):
 class Regular:
     """The fields of a request but its pseudo-fields, and their part of the block while the table stays as it is."""
 
-    __slots__ = ("block", "block_of", "fields", "host", "size")
+    __slots__ = ("block", "block_of", "fields", "host", "indexable", "size")
 
     def __init__(self, host: bytes | None, fields: list[HeaderTuple]) -> None:
         self.host = host
         self.fields = fields
         #: As RFC 9113 section 6.5.2 counts it (bytes).
         self.size = section_size(fields)
+        self.indexable = self.size <= MAX_INDEXED_SECTION
         self.block = b""
         #: Which state of the table the block is of.
         self.block_of = _NEVER
@@ -108,10 +107,12 @@ class BlockEncoder(BoundedEncoder):
     def __init__(self, memory: Memory) -> None:
         super().__init__()
         self.header_table = WatchedTable()
-        self._pieces: dict[tuple[bytes, bytes], bytes] = {}
+        self._pieces: Remembered[tuple[bytes, bytes], bytes] = Remembered(MAX_REMEMBERED)
         self._pieces_of = 0
         self._met = memory.met
-        self._regular: dict[tuple[tuple[bytes, bytes], ...], Regular] = {}
+        #: How many fields were met for the first time.
+        self._newcomers = 0
+        self._regular: Remembered[tuple[tuple[bytes, bytes], ...], Regular] = Remembered(MAX_REMEMBERED)
 
     def regular(self, fields: Fields) -> Regular:
         """Return what the fields of a request are on the wire, remembered if they were seen before."""
@@ -119,8 +120,7 @@ class BlockEncoder(BoundedEncoder):
         regular = self._regular.get(key)
         if regular is None:
             regular = Regular(*regular_fields(fields))
-            if regular.size <= MAX_BLOCK:
-                _remember(self._regular, key, regular)
+            self._regular.keep(key, regular, regular.size)
         return regular
 
     def block(self, pseudo: Fields, regular: Regular) -> bytes:
@@ -129,19 +129,22 @@ class BlockEncoder(BoundedEncoder):
         block = [super().encode(())] if table.resized else []
         for field in pseudo:
             piece = pieces.get(field) if self._pieces_of == table.changes else None
-            block.append(self._encode_field(HeaderTuple(*field)) if piece is None else piece)
+            block.append(
+                self._encode_field(HeaderTuple(*field), field[0] != b":path") if piece is None else piece
+            )
         if regular.block_of != table.changes:
             self._encode(regular)
         block.append(regular.block)
         return b"".join(block)
 
     def _encode(self, regular: Regular) -> None:
-        regular.block = b"".join([self._encode_field(field) for field in regular.fields])
-        # Those that were met for the first time shall enter the table, so that they are not done with yet.
-        done = all(field in self._pieces for field in regular.fields)
-        regular.block_of = self._pieces_of if done else _NEVER
+        before = self._newcomers, self.header_table.changes
+        regular.block = b"".join([self._encode_field(field, regular.indexable) for field in regular.fields])
+        # What newcomers are encoded to will not do when they are met again, and shall enter the table.
+        done = before == (self._newcomers, self.header_table.changes)
+        regular.block_of = self.header_table.changes if done else _NEVER
 
-    def _encode_field(self, field: HeaderTuple) -> bytes:
+    def _encode_field(self, field: HeaderTuple, indexable: bool) -> bytes:
         # The table may change in the midst of a block: what was encoded before holds, what follows may not.
         if self._pieces_of != self.header_table.changes:
             self._pieces.clear()
@@ -149,15 +152,15 @@ class BlockEncoder(BoundedEncoder):
         if (remembered := self._pieces.get(field)) is not None:
             return remembered
         name, value = field
-        lasting = field.indexable and name != b":path" and len(name) + len(value) <= MAX_INDEXED_FIELD
+        lasting = indexable and field.indexable and len(name) + len(value) <= MAX_INDEXED_FIELD
         known = lasting and field in self._met
         piece = self.add((name, value), sensitive=not known, huffman=lasting)
         self.header_table.added.clear()
         if known or not lasting:
-            if len(piece) <= MAX_BLOCK:
-                _remember(self._pieces, field, piece)
+            self._pieces.keep(field, piece, len(name) + len(value) + len(piece))
         else:
-            _remember(self._met, field, None)
+            self._met.keep(field, None, len(name) + len(value))
+            self._newcomers += 1
         return piece
 
 
@@ -174,7 +177,7 @@ class BlockDecoder:
         self._decoder.header_table = self._table = WatchedTable()
         self._lasting = memory.sections
         #: Those that refer to the table, and how often it had changed by then.
-        self._passing: dict[bytes, tuple[FieldSection, int]] = {}
+        self._passing: Remembered[bytes, tuple[FieldSection, int]] = Remembered(MAX_REMEMBERED)
         # More entries than this do not fit into the table (RFC 7541 section 4.1): those before would be pushed out.
         self._owed: deque[tuple[bytes, bytes]] = deque(maxlen=HeaderTable.DEFAULT_SIZE // 32)
 
@@ -196,14 +199,18 @@ class BlockDecoder:
         table.needed = False
         changes = table.changes
         section = FieldSection(self._decode(block))
-        if len(block) <= MAX_BLOCK:
-            if not table.needed:
-                _remember(self._lasting, block, (section, tuple(table.added)))
-            elif changes == table.changes:
-                _remember(self._passing, block, (section, changes))
+        if not table.needed:
+            self._lasting.keep(block, (section, tuple(table.added)), section.size)
+        elif changes == table.changes:
+            self._passing.keep(block, (section, changes), section.size)
         return section
 
     def _decode(self, block: bytes) -> Fields:
+        if _RESIZES.match(block):
+            raise FrameViolation(
+                ErrorCodes.ENHANCE_YOUR_CALM,
+                f"a header block resizes the table more than {MAX_RESIZES} times",
+            )
         try:
             return [(header[0], header[1]) for header in self._decoder.decode(block, raw=True)]
         except OversizedHeaderListError as exc:
@@ -214,9 +221,3 @@ class BlockDecoder:
             raise FrameViolation(
                 ErrorCodes.COMPRESSION_ERROR, f"a header block cannot be decoded ({type(exc).__name__})"
             ) from exc
-
-
-def _remember(memory: dict[K, V], key: K, value: V) -> None:
-    if len(memory) >= MAX_REMEMBERED:
-        memory.clear()
-    memory[key] = value

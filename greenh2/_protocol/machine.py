@@ -147,6 +147,8 @@ def _new_connection(encoder: Encoder) -> H2Connection:
             SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST_SIZE,
         },
     )
+    # To tell of the table's default size has nginx resize it in its first block, which is then like no other.
+    del connection.local_settings[SettingCodes.HEADER_TABLE_SIZE]
     connection.max_inbound_frame_size = MAX_FRAME_SIZE
     connection.initiate_connection()
     connection.increment_flow_control_window(CONNECTION_WINDOW - _DEFAULT_WINDOW)

@@ -278,7 +278,7 @@ def interim(stream_id: int) -> bytes:
 
 def long_list(stream_id: int) -> bytes:
     return whole(
-        stream_id, Encoder().encode([(":status", "200"), *[(f"name-{i}", "y" * 50) for i in range(1500)]])
+        stream_id, Encoder().encode([(":status", "200"), *[(f"name-{i}", "y" * 50) for i in range(800)]])
     )
 
 
