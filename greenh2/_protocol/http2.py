@@ -12,7 +12,7 @@ from time import monotonic
 
 from h2.errors import ErrorCodes
 from h2.events import Event as H2Event
-from h2.events import PingAckReceived, RemoteSettingsChanged, WindowUpdated
+from h2.events import PingAckReceived, RemoteSettingsChanged
 from h2.exceptions import ProtocolError as H2ProtocolError
 from h2.settings import SettingCodes
 
@@ -45,9 +45,9 @@ from greenh2._protocol.frames import (
 )
 from greenh2._protocol.goaway import Goaway, code_name
 from greenh2._protocol.hpack import BlockDecoder, BlockEncoder
-from greenh2._protocol.machine import MAX_FRAME_SIZE, Machine
+from greenh2._protocol.machine import MAX_FRAME_SIZE, MAX_WINDOW, Machine
 from greenh2._protocol.memory import Memory
-from greenh2._protocol.stream import MAX_WINDOW, Stream
+from greenh2._protocol.stream import Stream
 
 #: Streams that are over and remembered.
 MAX_REMEMBERED = 1024
@@ -230,8 +230,6 @@ class Http2Protocol:
                 self._machine.take_acknowledgement(frame)
             case FrameType.SETTINGS | FrameType.PING:
                 self._feed(frame, events)
-            case FrameType.WINDOW_UPDATE if not frame.stream_id:
-                self._feed(frame, events)
             case FrameType.WINDOW_UPDATE:
                 self._take_window_update(frame, events)
             case FrameType.RST_STREAM:
@@ -252,8 +250,6 @@ class Http2Protocol:
 
     def _translate(self, event: H2Event, events: list[Event]) -> None:
         match event:
-            case WindowUpdated():
-                events.append(WindowOpened(0))
             case PingAckReceived(ping_data=payload):
                 events.append(PingAnswered(payload or b""))
             case RemoteSettingsChanged(changed_settings=changed):
@@ -344,11 +340,15 @@ class Http2Protocol:
 
     def _take_window_update(self, frame: Frame, events: list[Event]) -> None:
         _check_size(frame, _WORD)
+        increment = int.from_bytes(frame.payload, "big") & MAX_WINDOW
+        if not frame.stream_id:
+            self._machine.enlarged(increment)
+            events.append(WindowOpened(0))
+            return
         self._check_opened(frame.stream_id)
         stream = self._streams.get(frame.stream_id)
         if stream is None:
             return  # RFC 9113 section 5.1: it may cross the end of the stream
-        increment = int.from_bytes(frame.payload, "big") & MAX_WINDOW
         stream.sendable += increment
         if not increment:
             self._fail(frame.stream_id, ErrorCodes.PROTOCOL_ERROR, "enlarged its window by nothing", events)

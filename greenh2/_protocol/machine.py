@@ -24,6 +24,8 @@ from greenh2._protocol.frames import Frame, FrameType, FrameViolation, frame_byt
 STREAM_WINDOW = 2 * 1024 * 1024
 #: What all may hold together (bytes); given back on arrival, so that one slow reader never stalls its siblings.
 CONNECTION_WINDOW = 16 * 1024 * 1024
+#: RFC 9113 section 6.9.1 allows no larger one, of a stream or for all (bytes).
+MAX_WINDOW = 2**31 - 1
 #: Of what we take, and of DATA that we send, whatever the peer takes: so that streams take turns (bytes).
 MAX_FRAME_SIZE = 64 * 1024
 _DEFAULT_WINDOW = 65535
@@ -74,6 +76,14 @@ class Machine:
         self._h2.outbound_flow_control_window -= size
         self._chatter = 0
 
+    def enlarged(self, increment: int) -> None:
+        """Note that the peer takes so much more DATA over all streams.  Raises FrameViolation."""
+        if not increment:
+            raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "the connection's window was enlarged by nothing")
+        self._h2.outbound_flow_control_window += increment
+        if self._h2.outbound_flow_control_window > MAX_WINDOW:
+            raise FrameViolation(ErrorCodes.FLOW_CONTROL_ERROR, "the connection's window was made too large")
+
     def of_use(self) -> None:
         """Note that the peer has brought what was asked for, or was asked for more."""
         self._chatter = 0
@@ -102,7 +112,7 @@ class Machine:
         return increment
 
     def take(self, frame: Frame) -> Iterator[H2Event]:
-        """Take SETTINGS, PING or WINDOW_UPDATE and yield what that means.  Raises h2's ProtocolError."""
+        """Take SETTINGS or PING and yield what that means.  Raises h2's ProtocolError."""
         yield from self._h2.receive_data(frame_bytes(*frame))
         if frame.kind == FrameType.SETTINGS:
             # RFC 9113 section 6.5.2: initially there is no limit to this value. h2 says 2**32 + 1 for that.

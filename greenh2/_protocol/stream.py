@@ -5,8 +5,6 @@ from __future__ import annotations
 from greenh2._protocol.answer import Answer
 from greenh2._protocol.machine import STREAM_WINDOW
 
-MAX_WINDOW = 2**31 - 1
-
 
 class Stream:
     """One open stream."""
