@@ -7,7 +7,6 @@ import ssl
 import sys
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -338,7 +337,7 @@ def _forwarded(head: RequestHead, proxy: Proxy | None) -> RequestHead:
         target = b"http://" + head.authority + target
     given = {name.lower() for name, _ in head.fields}
     own = [field for field in proxy.fields if field[0].lower() not in given]
-    return replace(head, target=target, fields=[*head.fields, *own])
+    return head._replace(target=target, fields=[*head.fields, *own])
 
 
 def proxy_choice(proxy: ProxyTypes | ProxyChoice) -> ProxyChoice:

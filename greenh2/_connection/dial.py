@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Literal
 
@@ -24,9 +23,9 @@ from greenh2._protocol.memory import Memory
 
 #: ``http2=``: offer it over TLS, never, or speak it at once (also without TLS).
 Http2Choice = bool | Literal["prior-knowledge"]
+_PLAIN_SOCKETS = SocketSettings()
 
 
-@dataclass(frozen=True, slots=True)
 class Dialer:
     """How connections are made; called with a route, the seconds that are left, and who listens.  Switches greenlets.
 
@@ -34,14 +33,23 @@ class Dialer:
     from outside passes through; then, as after any error, no descriptor stays open.
     """
 
-    tls: TlsSettings
-    http1: bool = True
-    http2: Http2Choice = True
-    clock: Clock = field(default_factory=Clock)
-    resolver: Resolver = resolve
-    sessions: Sessions = field(default_factory=Sessions)
-    sockets: SocketSettings = SocketSettings()  # noqa: RUF009  # frozen
-    memory: Memory = field(default_factory=Memory)
+    def __init__(
+        self,
+        tls: TlsSettings,
+        *,
+        http1: bool = True,
+        http2: Http2Choice = True,
+        resolver: Resolver = resolve,
+        sockets: SocketSettings = _PLAIN_SOCKETS,
+    ) -> None:
+        self.tls = tls
+        self.http1 = http1
+        self.http2 = http2
+        self.resolver = resolver
+        self.sockets = sockets
+        self.clock = Clock()
+        self.sessions = Sessions()
+        self.memory = Memory()
 
     def multiplexed(self, route: Route) -> bool | None:
         """Tell what is known of a route before any dial: many streams, one, or (None) as ALPN will say."""
@@ -77,7 +85,7 @@ class Dialer:
             if route.secure and not route.forwarding:
                 left = None if seconds is None else seconds - (monotonic() - started)
                 hostname = route.server_hostname or route.host
-                settings = replace(self.tls, alpn=("http/1.1",)) if route.http1_only else self.tls
+                settings = self.tls._replace(alpn=("http/1.1",)) if route.http1_only else self.tls
                 context = settings.context()
                 session = self.sessions.offer(route, context)
                 tls.handshake(channel, context, hostname, peer, left, leash, session)
@@ -110,7 +118,7 @@ class Dialer:
     def tls_with(self, proxy: Proxy) -> TlsSettings:
         """Return the settings for TLS with a proxy: its own context, or what is trusted otherwise."""
         verify = self.tls.verify if proxy.ssl_context is None else proxy.ssl_context
-        return replace(self.tls, verify=verify, cert=None, alpn=("http/1.1",))
+        return self.tls._replace(verify=verify, cert=None, alpn=("http/1.1",))
 
     def _by_proxy(self, route: Route, proxy: Proxy, seconds: float | None, leash: Leash | None) -> Channel:
         from greenh2._connection.tunnel import reach  # most clients have no proxy

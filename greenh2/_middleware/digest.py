@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from os import urandom
 from typing import Final
 
@@ -32,19 +31,29 @@ _ESCAPED: Final = re.compile(r"\\(.)")
 _TO_ESCAPE: Final = re.compile(r'(["\\])')
 
 
-@dataclass(slots=True)
 class Challenge:
     """What a server asked for, and how often it was answered."""
 
-    realm: str
-    nonce: str
-    algorithm: str | None
-    opaque: str | None
-    qop: tuple[str, ...]
-    stale: bool
-    userhash: bool
-    cnonce: str = field(default_factory=lambda: urandom(8).hex())
-    count: int = 0
+    def __init__(
+        self,
+        *,
+        realm: str,
+        nonce: str,
+        algorithm: str | None,
+        opaque: str | None,
+        qop: tuple[str, ...],
+        stale: bool,
+        userhash: bool,
+    ) -> None:
+        self.realm = realm
+        self.nonce = nonce
+        self.algorithm = algorithm
+        self.opaque = opaque
+        self.qop = qop
+        self.stale = stale
+        self.userhash = userhash
+        self.cnonce = urandom(8).hex()
+        self.count = 0
 
     @property
     def base_algorithm(self) -> str:

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from greenh2._errors import TimeoutException, TransportError
 from greenh2._middleware.derive import derive
@@ -36,16 +35,14 @@ IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE
 Reason: TypeAlias = Literal["unprocessed", "silent", "downgrade"]
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(NamedTuple):
     """Send it once more, after so many seconds."""
 
     reason: Reason
     pause: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(NamedTuple):
     """Let the error pass.  `why` tells what stood in the way, None when nothing spoke for another attempt."""
 
     why: str | None = None

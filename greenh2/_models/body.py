@@ -6,7 +6,7 @@ import io
 import types
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from json import JSONEncoder
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 from urllib.parse import urlencode
 
@@ -15,12 +15,19 @@ from greenh2._models.query import PrimitiveData, text_of
 from greenh2._models.streams import SyncByteStream
 
 if TYPE_CHECKING:
+    from json import JSONEncoder
+
     from greenh2._models.multipart import RequestFiles
 
 CHUNK_SIZE: Final = 65_536
 """How many bytes of a file are read and sent at a time."""
 
-_JSON: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+@lru_cache(maxsize=1)
+def _json() -> JSONEncoder:
+    import json  # many never want it
+
+    return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 @runtime_checkable
@@ -224,7 +231,7 @@ def encode_body(
             raise TypeError(f"data is a mapping to be sent as a form, not {_name(data)}: {other}.")
         return _described(_urlencoded(data), "application/x-www-form-urlencoded")
     if json is not None:
-        return _described(_JSON.encode(json).encode("utf-8"), "application/json")
+        return _described(_json().encode(json).encode("utf-8"), "application/json")
     return [], BytesBody()
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from sys import float_info
 
+from greenh2._models.value import Value
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+
+class Limits(Value):
     """Bound a pool of connections.  Counts are integers, times are seconds, None means no bound.
 
     The defaults of the first three are those of httpx's client.
@@ -26,26 +26,61 @@ class Limits:
     Raises TypeError or ValueError, naming field and value.
     """
 
-    max_connections: int | None = 100
-    max_keepalive_connections: int | None = 20
-    keepalive_expiry: float | None = 5.0
-    max_connections_per_origin: int | None = None
-    max_streams_per_connection: int | None = None
-    max_connection_age: float | None = None
-    ping_interval: float | None = None
-    ping_timeout: float = 15.0
-    fairness_delay: float = 0.1
+    __slots__ = (
+        "fairness_delay",
+        "keepalive_expiry",
+        "max_connection_age",
+        "max_connections",
+        "max_connections_per_origin",
+        "max_keepalive_connections",
+        "max_streams_per_connection",
+        "ping_interval",
+        "ping_timeout",
+    )
 
-    def __post_init__(self) -> None:
-        _check_count("max_connections", self.max_connections, least=1)
-        _check_count("max_keepalive_connections", self.max_keepalive_connections, least=0)
-        _check_count("max_connections_per_origin", self.max_connections_per_origin, least=1)
-        _check_count("max_streams_per_connection", self.max_streams_per_connection, least=1)
-        _check_seconds("keepalive_expiry", self.keepalive_expiry, zero=True, none=True)
-        _check_seconds("max_connection_age", self.max_connection_age, zero=False, none=True)
-        _check_seconds("ping_interval", self.ping_interval, zero=False, none=True)
-        _check_seconds("ping_timeout", self.ping_timeout, zero=False, none=False)
-        _check_seconds("fairness_delay", self.fairness_delay, zero=True, none=False)
+    max_connections: int | None
+    max_keepalive_connections: int | None
+    keepalive_expiry: float | None
+    max_connections_per_origin: int | None
+    max_streams_per_connection: int | None
+    max_connection_age: float | None
+    ping_interval: float | None
+    ping_timeout: float
+    fairness_delay: float
+
+    def __init__(
+        self,
+        *,
+        max_connections: int | None = 100,
+        max_keepalive_connections: int | None = 20,
+        keepalive_expiry: float | None = 5.0,
+        max_connections_per_origin: int | None = None,
+        max_streams_per_connection: int | None = None,
+        max_connection_age: float | None = None,
+        ping_interval: float | None = None,
+        ping_timeout: float = 15.0,
+        fairness_delay: float = 0.1,
+    ) -> None:
+        _check_count("max_connections", max_connections, least=1)
+        _check_count("max_keepalive_connections", max_keepalive_connections, least=0)
+        _check_count("max_connections_per_origin", max_connections_per_origin, least=1)
+        _check_count("max_streams_per_connection", max_streams_per_connection, least=1)
+        _check_seconds("keepalive_expiry", keepalive_expiry, zero=True, none=True)
+        _check_seconds("max_connection_age", max_connection_age, zero=False, none=True)
+        _check_seconds("ping_interval", ping_interval, zero=False, none=True)
+        _check_seconds("ping_timeout", ping_timeout, zero=False, none=False)
+        _check_seconds("fairness_delay", fairness_delay, zero=True, none=False)
+        self._set(
+            max_connections=max_connections,
+            max_keepalive_connections=max_keepalive_connections,
+            keepalive_expiry=keepalive_expiry,
+            max_connections_per_origin=max_connections_per_origin,
+            max_streams_per_connection=max_streams_per_connection,
+            max_connection_age=max_connection_age,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            fairness_delay=fairness_delay,
+        )
 
 
 def checked_limits(limits: object) -> Limits:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -267,7 +266,9 @@ class Response:
 
     def json(self, **kwargs: Any) -> Any:  # as json.loads, whose arguments these are
         """Parse the body as JSON.  Raises ResponseNotRead; ValueError for what is no JSON."""
-        return jsonlib.loads(self.content, **kwargs)
+        import json  # many never want it
+
+        return json.loads(self.content, **kwargs)
 
     @property
     def cookies(self) -> Cookies:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from greenh2._errors import InvalidURL, UnsupportedProtocol
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """Scheme, host and port of the peer, and the name it must prove over TLS.
 
     `host` is ASCII as a socket wants it: IDNA-encoded, an IPv6 address without brackets, a trailing dot kept.
@@ -58,7 +56,7 @@ class Route:
         if forward:
             name = proxy.host.removesuffix(".")
             return Route(proxy.scheme, proxy.host, proxy.port, name, True, proxy, True)
-        return replace(self, proxy=proxy)
+        return self._replace(proxy=proxy)
 
     @property
     def secure(self) -> bool:

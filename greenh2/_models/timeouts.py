@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from sys import float_info
 from typing import Final, Literal, Union
@@ -17,6 +16,7 @@ from greenh2._errors import (
     TotalTimeout,
     WriteTimeout,
 )
+from greenh2._models.value import Value
 
 
 class UnsetType(Enum):
@@ -59,8 +59,7 @@ _ERRORS: Final[dict[str, type[TimeoutException]]] = {
 _TIMER_SLACK: Final = 0.005
 
 
-@dataclass(frozen=True, init=False, repr=False, slots=True)
-class Timeout:
+class Timeout(Value):
     """Bound the phases of a request, each in seconds; None means no bound.
 
     `connect` covers DNS, TCP, proxy and TLS; `read` the wait for any next bytes of the response; `write` the
@@ -74,6 +73,8 @@ class Timeout:
     Raises ValueError when there is no first argument and not all four phases are named (as in httpx); for a
     negative, infinite or NaN number; TypeError for what is no number, booleans included.
     """
+
+    __slots__ = ("connect", "pool", "read", "total", "write")
 
     connect: float | None
     read: float | None
@@ -101,7 +102,7 @@ class Timeout:
                     f"Timeout() was not told {name!r}: either give a first argument, as in Timeout(5.0) or "
                     "Timeout(None, total=60.0), or name all of connect, read, write and pool."
                 )
-            object.__setattr__(self, name, _seconds(name, value))
+            self._set(**{name: _seconds(name, value)})
 
     def as_dict(self) -> dict[str, float | None]:
         """Return the five bounds by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from greenh2._net.dns import Address, literal
 
@@ -13,8 +13,7 @@ from greenh2._net.dns import Address, literal
 SocketOption = tuple[int, int, int | bytes | bytearray] | tuple[int, int, None, int]
 
 
-@dataclass(frozen=True, slots=True)
-class SocketSettings:
+class SocketSettings(NamedTuple):
     """What a transport was told about its sockets."""
 
     uds: str | None = None

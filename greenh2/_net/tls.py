@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic
 from typing import NamedTuple
@@ -30,8 +29,7 @@ CertTypes = str | os.PathLike[str] | tuple[str, str] | tuple[str, str, str]
 _UNKNOWN_ISSUER = frozenset((18, 19, 20, 21))
 
 
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
+class TlsSettings(NamedTuple):
     """What a Client was told about TLS; ``context()`` is made at first use."""
 
     verify: ssl.SSLContext | str | bool = True

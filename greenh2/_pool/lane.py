@@ -6,7 +6,7 @@ Pure: no I/O, no waiting, no clock.  The pool feeds it facts and carries out wha
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
 from greenh2._models.route import Route
@@ -38,21 +38,13 @@ C = TypeVar("C", bound=Carrier)
 W = TypeVar("W", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
-class Reuse(Generic[C]):
-    """Open an exchange on this connection."""
+class Choice(Enum):
+    """What the next request of a lane does where no connection has room for it."""
 
-    connection: C
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """Make a new connection, if the pool has a place for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing can be done until something changes in this lane."""
+    #: Make a new connection, if the pool has a place for it.
+    DIAL = "dial"
+    #: Nothing can be done until something changes in this lane.
+    WAIT = "wait"
 
 
 class Lane(Generic[C, W]):
@@ -96,24 +88,24 @@ class Lane(Generic[C, W]):
         #: What those who wait were told last of `shares_dial`.
         self.dial_told = False
 
-    def decide(self) -> Reuse[C] | Dial | Wait:
-        """Return what the oldest waiting request should do now."""
+    def decide(self) -> C | Choice:
+        """Return the connection that the oldest waiting request should use now, or what else it should do."""
         if self.ready:
-            return Reuse(next(reversed(self.ready)))
+            return next(reversed(self.ready))
         if self.dials and self.multiplexed is not False:
-            return Wait()  # one dial serves all who ask: its answer is worth waiting for
+            return Choice.WAIT  # one dial serves all who ask: its answer is worth waiting for
         if self.limit is not None and len(self.connections) + self.dials >= self.limit:
-            return Wait()
+            return Choice.WAIT
         if self.reluctant and self.alive:
-            return Wait()
+            return Choice.WAIT
         if self.multiplexed and self.suspended:
-            return Wait()  # another connection would not be told more, or be allowed more
-        return Dial()
+            return Choice.WAIT  # another connection would not be told more, or be allowed more
+        return Choice.DIAL
 
     @property
     def hungry(self) -> bool:
         """Whether a request waits here that a free place in the pool would help."""
-        return bool(self.waiters) and not isinstance(self.decide(), Wait)
+        return bool(self.waiters) and self.decide() is not Choice.WAIT
 
     @property
     def probing(self) -> bool:

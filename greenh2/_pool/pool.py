@@ -23,7 +23,7 @@ from greenh2._models.config import Limits
 from greenh2._models.route import Route
 from greenh2._net.bell import Leash
 from greenh2._pool import reaper, report
-from greenh2._pool.lane import Lane, Reuse
+from greenh2._pool.lane import Lane
 from greenh2._pool.pulse import UNANSWERED, Pulse
 from greenh2._pool.relief import NEEDED, Relief
 from greenh2._pool.waiter import PLACE, Place, Waiter
@@ -315,9 +315,9 @@ class Pool:
 
     def _serve_place(self, lane: PoolLane) -> bool:
         decision = lane.decide()
-        if isinstance(decision, Reuse):
-            if self._fit(decision.connection):
-                next(iter(lane.waiters)).give(self._open(lane, decision.connection))
+        if isinstance(decision, Connection):
+            if self._fit(decision):
+                next(iter(lane.waiters)).give(self._open(lane, decision))
             return True
         if not self._take_permit(evict=not lane.probing):
             return False

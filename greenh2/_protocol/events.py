@@ -6,7 +6,7 @@ One vocabulary serves HTTP/1.1 and HTTP/2.  A stream is one request with its res
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from typing import Protocol as Interface
 
 from greenh2._errors import TransportError
@@ -17,8 +17,7 @@ LONGEST_TURN = 0.005
 Fields = list[tuple[bytes, bytes]]
 
 
-@dataclass(slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """All of a request but its body.  ``fields`` holds Host, as given by the model."""
 
     method: bytes
@@ -29,8 +28,7 @@ class RequestHead:
     expects_body: bool = False
 
 
-@dataclass(slots=True)
-class ResponseHead:
+class ResponseHead(NamedTuple):
     """The final status and fields of a response (1xx are never delivered)."""
 
     status: int
@@ -40,10 +38,7 @@ class ResponseHead:
 
 
 class _Told:
-    """What all events have in common: those that say the same are equal.
-
-    No dataclasses: ten of them would take a tenth of the time that it takes to import all of greenh2.
-    """
+    """What all events have in common: those that say the same are equal."""
 
     __slots__ = ()
 

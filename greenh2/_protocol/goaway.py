@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from h2.errors import ErrorCodes
 
@@ -13,8 +13,7 @@ _FIXED_PART = 8
 _MAX_DEBUG = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Goaway:
+class Goaway(NamedTuple):
     """Streams above ``last_id`` were not processed and never will be."""
 
     last_id: int

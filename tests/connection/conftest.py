@@ -1,7 +1,6 @@
 """Clients and connections in conversation with a server that the test plays itself."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -72,7 +71,7 @@ def talk(raw_server: RawServers, make_client: MakeClient) -> Converse:
 
 Ends = tuple[Connection, H2Peer]
 HEAD = RequestHead(b"POST", b"http", b"localhost", b"/", [(b"Host", b"localhost")], True)
-UPLOAD = replace(HEAD, fields=[*HEAD.fields, (b"Transfer-Encoding", b"chunked")])
+UPLOAD = HEAD._replace(fields=[*HEAD.fields, (b"Transfer-Encoding", b"chunked")])
 
 
 def connect(raw_server: RawServers, http2: bool) -> Ends:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 import math
+import pickle
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from greenh2._models.config import Limits
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
-    assert dataclasses.asdict(Limits()) == {
+    limits = Limits()
+    assert {name: getattr(limits, name) for name in Limits.__slots__} == {
         "max_connections": 100,
         "max_keepalive_connections": 20,
         "keepalive_expiry": 5.0,
@@ -26,12 +28,30 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 
 
 def test_limits_cannot_be_changed() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        Limits().max_connections = 1  # type: ignore[misc]
+    with pytest.raises(
+        AttributeError, match=r"Limits\.max_connections cannot be set to 1: make another Limits"
+    ):
+        Limits().max_connections = 1
+
+
+def test_limits_are_equal_if_all_their_parts_are() -> None:
+    assert Limits(max_connections=7) == Limits(max_connections=7) != Limits()
+    assert hash(Limits(max_connections=7)) == hash(Limits(max_connections=7))
+    assert Limits() != 7
+
+
+def test_limits_can_be_copied_and_pickled() -> None:
+    limits = Limits(max_connections=7, ping_interval=1.5)
+    assert copy.copy(limits) == copy.deepcopy(limits) == pickle.loads(pickle.dumps(limits)) == limits
+
+
+def test_the_repr_of_limits_is_how_to_make_them() -> None:
+    limits = Limits(max_connections=7)
+    assert eval(repr(limits)) == limits
 
 
 def test_limits_can_be_replaced_in_part() -> None:
-    assert dataclasses.replace(Limits(), max_connections=1).max_connections == 1
+    assert Limits().__replace__(max_connections=1).max_connections == 1
 
 
 @pytest.mark.parametrize(

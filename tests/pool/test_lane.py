@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from greenh2._models.route import Route
-from greenh2._pool.lane import Dial, Lane, Reuse, Wait
+from greenh2._pool.lane import Choice, Lane
 
 ROUTE = Route("https", "a.test", 443, "a.test")
 
@@ -23,21 +23,21 @@ def lane(*, multiplexed: bool | None = None, limit: int | None = None) -> Lane[F
 
 
 def test_an_empty_lane_wants_to_dial() -> None:
-    assert lane().decide() == Dial()
+    assert lane().decide() is Choice.DIAL
 
 
 @pytest.mark.parametrize("multiplexed", [True, None])
 def test_one_dial_serves_all_who_ask_while_streams_may_be_shared(multiplexed: bool | None) -> None:
     one = lane(multiplexed=multiplexed)
     one.dials = 1
-    assert one.decide() == Wait()
+    assert one.decide() is Choice.WAIT
     assert one.shares_dial
 
 
 def test_without_multiplexing_each_request_dials_for_itself() -> None:
     one = lane(multiplexed=False)
     one.dials = 3
-    assert one.decide() == Dial()
+    assert one.decide() is Choice.DIAL
     assert not one.shares_dial
 
 
@@ -47,29 +47,29 @@ def test_the_connection_that_became_ready_last_is_used_first() -> None:
     for connection in (older, newer):
         one.add(connection)
         one.update(connection, room=True)
-    assert one.decide() == Reuse(newer)
+    assert one.decide() is newer
     one.update(newer, room=False)
-    assert one.decide() == Reuse(older)
+    assert one.decide() is older
 
 
 def test_the_limit_of_an_origin_counts_connections_and_dials() -> None:
     one = lane(multiplexed=False, limit=2)
     one.add(FakeConnection())
     one.dials = 1
-    assert one.decide() == Wait()
+    assert one.decide() is Choice.WAIT
     one.dials = 0
-    assert one.decide() == Dial()
+    assert one.decide() is Choice.DIAL
 
 
 def test_no_second_connection_is_made_while_the_first_has_not_said_what_it_allows() -> None:
     one = lane(multiplexed=True)
     connection = FakeConnection(streams=1, greeting=True, suspended=True)
     one.add(connection)
-    assert one.decide() == Wait()
+    assert one.decide() is Choice.WAIT
     assert one.shares_dial
     connection.greeting = connection.suspended = False
     one.update(connection, room=False)
-    assert one.decide() == Dial()
+    assert one.decide() is Choice.DIAL
 
 
 def test_a_connection_that_is_not_in_the_lane_never_becomes_ready() -> None:
