@@ -13,7 +13,7 @@ from typing import NoReturn
 from gevent import sleep
 
 from greenh2._connection.dial import Http2Choice
-from greenh2._defaults import Defaults, base_url_of, default_headers
+from greenh2._defaults import Defaults, base_url_of, checked_follow, default_headers, refuse_fixed
 from greenh2._errors import RequestError
 from greenh2._middleware.auth import Auth, AuthTypes, auth_in_url, auth_of
 from greenh2._middleware.chain import chain
@@ -27,12 +27,18 @@ from greenh2._models.proxy import ProxyTypes
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.route import DEFAULT_PORTS, Route
-from greenh2._models.timeouts import USE_CLIENT_DEFAULT, Deadline, Timeout, TimeoutTypes, UseClientDefault
+from greenh2._models.timeouts import (
+    USE_CLIENT_DEFAULT,
+    Deadline,
+    Timeout,
+    TimeoutTypes,
+    UseClientDefault,
+    timeout_of,
+)
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
 from greenh2._net.sockets import SocketOption
 from greenh2._net.tls import CertTypes
 from greenh2._outlet import (
-    checked_most,
     checked_redirects,
     close_transport,
     handler_of,
@@ -168,7 +174,7 @@ class Client(Verbs):
         if mounted and table is not None:
             handle = router(table, handle)
         self._handle = chain(
-            outlet(handle, transport, default_encoding, checked_most(max_response_bytes)),
+            outlet(handle, transport, default_encoding, max_response_bytes),
             max_redirects=checked_redirects(max_redirects),
             sleep=sleep,
             jar=lambda: defaults.cookies,
@@ -213,8 +219,7 @@ class Client(Verbs):
                 with closed_on_error(response):
                     response.read()
         except BaseException as error:
-            # A generator that was begun ends here, not when it is collected.  Bytes and files stay as they
-            # are.
+            # A generator that was begun ends here, not when it is collected.  Bytes and files stay as they are.
             with suppress(Exception):
                 prepared.body.close()
             if isinstance(error, RequestError):
@@ -275,7 +280,7 @@ class Client(Verbs):
 
     @follow_redirects.setter
     def follow_redirects(self, follow: bool) -> None:
-        self._defaults.follow_redirects = bool(follow)
+        self._defaults.follow_redirects = checked_follow(follow)
 
     @property
     def headers(self) -> Headers:
@@ -318,6 +323,10 @@ class Client(Verbs):
         """Return the state of the transport as text for a person: connections, their streams, who waits."""
         dump = getattr(self._transport, "dump", None)
         return repr(self._transport) if dump is None else str(dump())
+
+    def __setattr__(self, name: str, value: object) -> None:
+        refuse_fixed(name)
+        super().__setattr__(name, value)
 
     def __enter__(self) -> Client:
         if self._closed:
@@ -378,17 +387,10 @@ class Client(Verbs):
         else:
             extensions["auth"] = auth_of(extensions["auth"])
         if follow_redirects is not USE_CLIENT_DEFAULT:
-            extensions["follow_redirects"] = follow_redirects
-        timeout = extensions["timeout"]
-        if not isinstance(timeout, Timeout):
-            timeout = extensions["timeout"] = _timeout_of(timeout)
+            extensions["follow_redirects"] = checked_follow(follow_redirects)
+        timeout = extensions["timeout"] = timeout_of(extensions["timeout"])
         extensions["deadline"] = Deadline(timeout)
         return derive(request, extensions=extensions)
-
-
-def _timeout_of(timeout: object) -> Timeout:
-    # A mapping is the form in which httpx carries it.
-    return Timeout(**timeout) if isinstance(timeout, Mapping) else Timeout(timeout)  # type: ignore[arg-type]  # checked there
 
 
 def _name_request(error: RequestError, request: Request) -> None:

@@ -21,6 +21,33 @@ if TYPE_CHECKING:
     from greenh2._models.multipart import RequestFiles
 
 USER_AGENT: Final = f"python-greenh2/{__version__}"
+#: What users of requests set on a Session at any time, and where greenh2 has it.
+_FIXED: Final = {
+    "cert": "Client(cert=...)",
+    "hooks": "client.event_hooks",
+    "http1": "Client(http1=...)",
+    "http2": "Client(http2=...)",
+    "limits": "Client(limits=...)",
+    "max_redirects": "Client(max_redirects=...)",
+    "mounts": "Client(mounts=...)",
+    "proxies": "Client(proxy=...), or mounts= where it depends on the URL",
+    "proxy": "Client(proxy=...)",
+    "stream": "client.stream(...)",
+    "verify": "Client(verify=...)",
+}
+
+
+def refuse_fixed(name: str) -> None:
+    """Raise AttributeError for what cannot be set on a client: it would have no effect, and nobody would know."""
+    if name in _FIXED:
+        raise AttributeError(f"client.{name} cannot be set: say {_FIXED[name]}")
+
+
+def checked_follow(follow: object) -> bool:
+    """Return what ``follow_redirects=`` says.  Raises TypeError for what is no bool: "no" is true."""
+    if not isinstance(follow, bool):
+        raise TypeError(f"follow_redirects is True or False, not {follow!r}")
+    return follow
 
 
 class Defaults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -77,6 +78,10 @@ def outlet(
     default_encoding: str | Callable[[bytes], str],
     most: int | None,
 ) -> Handler:
+    """Return the last handler of a client.  Raises TypeError and ValueError for settings that could never work."""
+    checked_encoding(default_encoding)
+    checked_most(most)
+
     def send_once(request: Request) -> Response:
         # An Auth or a hook may have set headers since the request was built.
         request.headers.check()
@@ -97,6 +102,17 @@ def close_transport(transport: object) -> None:
     close = getattr(transport, "close", None)
     if close is not None:
         close()
+
+
+def checked_encoding(encoding: object) -> None:
+    if callable(encoding):
+        return
+    if not isinstance(encoding, str):
+        raise TypeError(f"default_encoding is the name of an encoding, or a function, not {encoding!r}")
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ValueError(f"default_encoding={encoding!r} is no encoding that Python knows") from None
 
 
 def checked_most(most: object) -> int | None:

@@ -111,6 +111,8 @@ class Response:
         default_encoding: str | Callable[[bytes], str] = "utf-8",
         trailers: HeaderTypes | None = None,
     ) -> None:
+        if not isinstance(status_code, int):
+            raise TypeError(f"status_code is an int, not {status_code!r}")
         self.status_code = status_code
         # Headers that came off the wire are this response's own already.
         self.headers = headers if stream is not None and isinstance(headers, Headers) else Headers(headers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from sys import float_info
 from typing import Final, Literal, Union
@@ -117,6 +117,13 @@ class Timeout(Value):
         if self.total is not None:
             inside.append(f"total={self.total}")
         return f"Timeout({', '.join(inside)})"
+
+
+def timeout_of(timeout: object) -> Timeout:
+    """Return what the extension "timeout" of a request says; a mapping is the form in which httpx carries it."""
+    if isinstance(timeout, Timeout):
+        return timeout
+    return Timeout(**timeout) if isinstance(timeout, Mapping) else Timeout(timeout)  # type: ignore[arg-type]  # checked there
 
 
 class Deadline:

@@ -7,6 +7,7 @@ from requests import exceptions as told
 from urllib3.util import Retry
 
 import greenh2
+from greenh2.adapters.requests import GreenAdapter
 from tests.adapters.making import MakeSession, Scripted
 from tests.support.clients import BOTH
 from tests.support.origins import OriginFactory
@@ -48,6 +49,17 @@ def test_errors_are_retried_as_requests_retries_them(
     session = make_session(pool=greenh2.MockTransport(server), max_retries=max_retries)
     assert session.get("https://a.example/").ok
     assert len(server.asked) == attempts
+
+
+def test_what_no_number_and_no_retry_is_refused() -> None:
+    with pytest.raises(TypeError, match="max_retries is a number or urllib3's Retry, not '3'"):
+        GreenAdapter(max_retries="3")  # type: ignore[arg-type]
+
+
+def test_the_arguments_of_requests_own_adapter_are_refused_with_the_way_out() -> None:
+    with pytest.raises(TypeError, match=r"takes no pool_connections, pool_maxsize: .* limits=") as caught:
+        GreenAdapter(pool_connections=10, pool_maxsize=100)  # type: ignore[arg-type]
+    assert "max_connections_per_origin" in str(caught.value)
 
 
 def test_a_method_that_is_not_idempotent_is_not_repeated_after_it_was_sent(make_session: MakeSession) -> None:

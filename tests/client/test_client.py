@@ -842,6 +842,9 @@ def test_settings_may_be_given_anew() -> None:
         ({"cert": ()}, TypeError, "not one of nothing"),
         ({"cert": ("a", "b", "hunter2", "d")}, TypeError, "not one of str, str, str, str"),
         ({"transport": HTTPTransport}, TypeError, "not the class HTTPTransport: make one of it"),
+        ({"follow_redirects": "no"}, TypeError, "follow_redirects is True or False, not 'no'"),
+        ({"default_encoding": "utf-88"}, ValueError, "'utf-88' is no encoding"),
+        ({"default_encoding": 8}, TypeError, "default_encoding is the name of an encoding, .* not 8"),
     ],
 )
 def test_settings_that_could_never_work_are_refused(
@@ -850,3 +853,26 @@ def test_settings_that_could_never_work_are_refused(
     with pytest.raises(error, match=told) as caught:
         Client(**settings)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("verify", r"say Client\(verify=\.\.\.\)"),
+        ("proxies", "or mounts= where"),
+        ("hooks", r"say client\.event_hooks"),
+        ("stream", r"say client\.stream\("),
+    ],
+)
+def test_what_cannot_be_set_later_is_refused_and_told_where_to_say(name: str, told: str) -> None:
+    client = Client(transport=Answers())
+    with pytest.raises(AttributeError, match=told):
+        setattr(client, name, {})
+    assert name == "stream" or not hasattr(client, name)
+
+
+def test_whether_one_request_follows_redirects_is_told_by_a_bool() -> None:
+    answers = Answers()
+    with pytest.raises(TypeError, match="not 'no'"):
+        Client(transport=answers).get("http://a.example/", follow_redirects="no")  # type: ignore[arg-type]
+    assert not answers.requests

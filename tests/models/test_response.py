@@ -383,3 +383,8 @@ def test_pickling_loses_a_body_that_was_not_read() -> None:
         _ = copy.content
     with pytest.raises(StreamClosed):
         copy.read()
+
+
+def test_a_status_that_is_no_number_is_refused() -> None:
+    with pytest.raises(TypeError, match="status_code is an int, not '200'"):
+        Response("200")  # type: ignore[arg-type]

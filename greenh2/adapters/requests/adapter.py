@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests.exceptions as told
 from requests.adapters import BaseAdapter
@@ -52,7 +52,13 @@ class GreenAdapter(BaseAdapter):
         http1: bool = True,
         http2: Http2Choice = True,
         pool: Client | BaseTransport | None = None,
+        **foreign: NoReturn,
     ) -> None:
+        if foreign:
+            raise TypeError(
+                f"GreenAdapter takes no {', '.join(foreign)}: its connections are bounded by limits=, as in "
+                "greenh2.Limits(max_connections=100, max_connections_per_origin=10)"
+            )
         super().__init__()
         self.max_retries = retry_of(max_retries)
         self._own: OwnPools | None = None

@@ -20,7 +20,12 @@ from greenh2.adapters.requests.raw import RawResponse
 
 
 def retry_of(max_retries: int | Retry) -> Retry:
-    """Return what requests makes of a number: repeats of connections that could not be made, none for 0."""
+    """Return what requests makes of a number: repeats of connections that could not be made, none for 0.
+
+    Raises TypeError for what is neither.
+    """
+    if not isinstance(max_retries, (int, Retry)):
+        raise TypeError(f"max_retries is a number or urllib3's Retry, not {max_retries!r}")
     return Retry(0, read=False) if max_retries == 0 else Retry.from_int(max_retries)
 
 
