@@ -6,13 +6,20 @@ import re
 from collections import deque
 
 from h2.errors import ErrorCodes
-from hpack import Decoder, Encoder, HeaderTuple, HPACKError, OversizedHeaderListError
+from hpack import (
+    Decoder,
+    Encoder,
+    HeaderTuple,
+    HPACKError,
+    NeverIndexedHeaderTuple,
+    OversizedHeaderListError,
+)
 from hpack.table import HeaderTable
 
 from greenh2._protocol.events import Fields
 from greenh2._protocol.fields import FieldSection, regular_fields, section_size
 from greenh2._protocol.frames import FrameViolation
-from greenh2._protocol.memory import Memory, Remembered
+from greenh2._protocol.memory import Memory, Remembered, TableState
 
 #: The most of a peer's SETTINGS_HEADER_TABLE_SIZE that the encoder makes use of (bytes; RFC 7541's default).
 MAX_ENCODER_TABLE = 4096
@@ -25,11 +32,8 @@ _RESIZES = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*[\x00-\x7f]){%d}" % (MAX
 MAX_INDEXED_FIELD = 512
 #: So do all fields of a larger section: they would push out one another, each time anew (bytes).
 MAX_INDEXED_SECTION = MAX_ENCODER_TABLE // 2
-#: How much a connection remembers of each kind: pieces of blocks, requests, and responses (bytes).
+#: How much a connection remembers of blocks that say something with this table only (bytes).
 MAX_REMEMBERED = 32 * 1024
-
-#: In place of a count of changes: the block is of no table.
-_NEVER = -1
 
 
 class BoundedEncoder(Encoder):
@@ -79,9 +83,9 @@ class WatchedTable(HeaderTable):
 
 
 class Regular:
-    """The fields of a request but its pseudo-fields, and their part of the block while the table stays as it is."""
+    """The fields of a request but its pseudo-fields."""
 
-    __slots__ = ("block", "block_of", "fields", "host", "indexable", "size")
+    __slots__ = ("fields", "host", "indexable", "size")
 
     def __init__(self, host: bytes | None, fields: list[HeaderTuple]) -> None:
         self.host = host
@@ -89,17 +93,15 @@ class Regular:
         #: As RFC 9113 section 6.5.2 counts it (bytes).
         self.size = section_size(fields)
         self.indexable = self.size <= MAX_INDEXED_SECTION
-        self.block = b""
-        #: Which state of the table the block is of.
-        self.block_of = _NEVER
 
 
 class BlockEncoder(BoundedEncoder):
     """Makes header blocks out of remembered pieces.
 
-    What a field is encoded to depends on the field and on the table.  So each piece is remembered until the table
-    changes; and to keep it from changing, a field enters it only when it is met a second time, while paths and
-    secrets never do (RFC 7541 section 7.1).
+    What a field is encoded to depends on the field and on what the table holds.  So each piece is remembered with the
+    state of the table, for this connection and for all whose tables come to hold the same; the table itself is kept up
+    with the state only where a piece is met that is not remembered.  To keep it from changing, a field enters the table
+    only when it is met a second time, while paths and secrets never do (RFC 7541 section 7.1).
     """
 
     header_table: WatchedTable
@@ -107,61 +109,81 @@ class BlockEncoder(BoundedEncoder):
     def __init__(self, memory: Memory) -> None:
         super().__init__()
         self.header_table = WatchedTable()
-        self._pieces: Remembered[tuple[bytes, bytes], bytes] = Remembered(MAX_REMEMBERED)
-        self._pieces_of = 0
-        self._met = memory.met
-        #: How many fields were met for the first time.
-        self._newcomers = 0
-        self._regular: Remembered[tuple[tuple[bytes, bytes], ...], Regular] = Remembered(MAX_REMEMBERED)
+        self._memory = memory
+        self._state = memory.empty_table
+        #: What the table holds by its state, and not yet in truth.
+        self._owed: Fields = []
+        #: Whether a field was met for the first time, so that it is encoded otherwise when it is met again.
+        self._newcomer = False
+
+    @property
+    def header_table_size(self) -> int:
+        return super().header_table_size
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None:
+        self._settle()
+        changes = self.header_table.changes
+        BoundedEncoder.header_table_size.__set__(self, value)  # type: ignore[attr-defined] # a property, as above
+        if changes != self.header_table.changes:
+            self._state = TableState()  # like that of no other connection
 
     def regular(self, fields: Fields) -> Regular:
         """Return what the fields of a request are on the wire, remembered if they were seen before."""
         key = tuple(fields)
-        regular = self._regular.get(key)
+        regular = self._memory.regular.get(key)
         if regular is None:
             regular = Regular(*regular_fields(fields))
-            self._regular.keep(key, regular, regular.size)
+            self._memory.regular.keep(key, regular, regular.size)
         return regular
 
     def block(self, pseudo: Fields, regular: Regular) -> bytes:
         """Encode the field section of a request, pseudo-fields first."""
-        table, pieces = self.header_table, self._pieces
-        block = [super().encode(())] if table.resized else []
-        for field in pseudo:
-            piece = pieces.get(field) if self._pieces_of == table.changes else None
-            block.append(
-                self._encode_field(HeaderTuple(*field), field[0] != b":path") if piece is None else piece
-            )
-        if regular.block_of != table.changes:
-            self._encode(regular)
-        block.append(regular.block)
+        block = [super().encode(())] if self.header_table.resized else []
+        block += [self._encode_field(field, field[0] != b":path") for field in pseudo]
+        rest = self._state.blocks.get(regular)
+        block.append(self._encode(regular) if rest is None else rest)
         return b"".join(block)
 
-    def _encode(self, regular: Regular) -> None:
-        before = self._newcomers, self.header_table.changes
-        regular.block = b"".join([self._encode_field(field, regular.indexable) for field in regular.fields])
-        # What newcomers are encoded to will not do when they are met again, and shall enter the table.
-        done = before == (self._newcomers, self.header_table.changes)
-        regular.block_of = self.header_table.changes if done else _NEVER
+    def _encode(self, regular: Regular) -> bytes:
+        state, self._newcomer = self._state, False
+        block = b"".join([self._encode_field(field, regular.indexable) for field in regular.fields])
+        if self._state is state and not self._newcomer:
+            state.blocks.keep(regular, block, len(block))
+        return block
 
-    def _encode_field(self, field: HeaderTuple, indexable: bool) -> bytes:
-        # The table may change in the midst of a block: what was encoded before holds, what follows may not.
-        if self._pieces_of != self.header_table.changes:
-            self._pieces.clear()
-            self._pieces_of = self.header_table.changes
-        if (remembered := self._pieces.get(field)) is not None:
-            return remembered
-        name, value = field
-        lasting = indexable and field.indexable and len(name) + len(value) <= MAX_INDEXED_FIELD
-        known = lasting and field in self._met
-        piece = self.add((name, value), sensitive=not known, huffman=lasting)
-        self.header_table.added.clear()
-        if known or not lasting:
-            self._pieces.keep(field, piece, len(name) + len(value) + len(piece))
-        else:
-            self._met.keep(field, None, len(name) + len(value))
-            self._newcomers += 1
+    def _encode_field(self, field: tuple[bytes, bytes], indexable: bool) -> bytes:
+        known = self._state.pieces.get(field)
+        piece, following = self._add(field, indexable) if known is None else known
+        if following is not None:
+            if known is not None:
+                self._owed.append(field)
+            self._state = following
         return piece
+
+    def _add(self, field: tuple[bytes, bytes], indexable: bool) -> tuple[bytes, TableState | None]:
+        """Encode a field, and return the state that this leads to, None where it stays the same."""
+        self._settle()
+        name, value = field
+        indexable = indexable and not isinstance(field, NeverIndexedHeaderTuple)
+        lasting = indexable and len(name) + len(value) <= MAX_INDEXED_FIELD
+        met = lasting and field in self._memory.met
+        piece = self.add((name, value), sensitive=not met, huffman=lasting)
+        following = self._memory.another_state() if self.header_table.added else None
+        self.header_table.added.clear()
+        if met or not lasting:
+            self._state.pieces.keep(field, (piece, following), len(name) + len(value) + len(piece))
+        else:
+            self._memory.met.keep(field, None, len(name) + len(value))
+            self._newcomer = True
+        return piece, following
+
+    def _settle(self) -> None:
+        """Add to the table what is owed to it."""
+        for name, value in self._owed:
+            self.header_table.add(name, value)
+        self._owed.clear()
+        self.header_table.added.clear()
 
 
 class BlockDecoder:

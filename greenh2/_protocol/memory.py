@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:  # clients are made without h2 and hpack, which take long to import
     from greenh2._protocol.fields import FieldSection
+    from greenh2._protocol.hpack import Regular
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 #: How much a client remembers of each kind: fields that were sent, and sections that were received (bytes).
 MAX_SHARED = 128 * 1024
+#: How much is remembered with each state of a table, of each kind (bytes), and how many states (their number).
+MAX_OF_STATE = 32 * 1024
+MAX_STATES = 32
 #: What takes more than this part of a memory is not kept.
 _PARTS = 2
 #: What an entry takes besides its content (bytes); Python's objects take several times that.
@@ -44,15 +48,42 @@ class Remembered(dict[K, V]):
         self._size = 0
 
 
+class TableState:
+    """What an encoder's table holds, by what is encoded to what while it is so."""
+
+    __slots__ = ("blocks", "pieces")
+
+    def __init__(self) -> None:
+        #: A field, what it is encoded to, and the state that this leads to; None where it stays the same.
+        self.pieces: Remembered[tuple[bytes, bytes], tuple[bytes, TableState | None]] = Remembered(
+            MAX_OF_STATE
+        )
+        #: The fields of a request but its pseudo-fields, and what they are encoded to, where that changes nothing.
+        self.blocks: Remembered[Regular, bytes] = Remembered(MAX_OF_STATE)
+
+
 class Memory:
     """What all connections of a client share.  May be shared by threads."""
 
-    __slots__ = ("met", "sections")
+    __slots__ = ("_states", "empty_table", "met", "regular", "sections")
 
     def __init__(self) -> None:
         #: Fields that were sent, and may be sent again.
         self.met: Remembered[tuple[bytes, bytes], None] = Remembered(MAX_SHARED)
+        #: The fields of requests, as they were given.
+        self.regular: Remembered[tuple[tuple[bytes, bytes], ...], Regular] = Remembered(MAX_SHARED)
         #: Blocks that mean the same whatever the table holds, with their meaning and what they add to the table.
         self.sections: Remembered[bytes, tuple[FieldSection, tuple[tuple[bytes, bytes], ...]]] = Remembered(
             MAX_SHARED
         )
+        #: The state of a table that is empty, and of the size that it has by default.
+        self.empty_table = TableState()
+        self._states = 0
+
+    def another_state(self) -> TableState:
+        """Return a state of which nothing is known; forget all states for new connections when there are too many."""
+        self._states += 1
+        if self._states > MAX_STATES:
+            self._states = 0
+            self.empty_table = TableState()
+        return TableState()

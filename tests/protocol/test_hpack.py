@@ -18,13 +18,12 @@ from greenh2._protocol.hpack import (
     MAX_DECODED_BLOCK,
     MAX_ENCODER_TABLE,
     MAX_INDEXED_FIELD,
-    MAX_REMEMBERED,
     MAX_RESIZES,
     BlockDecoder,
     BlockEncoder,
     BoundedEncoder,
 )
-from greenh2._protocol.memory import MAX_SHARED, Memory
+from greenh2._protocol.memory import MAX_SHARED, MAX_STATES, Memory
 
 FIELDS = [(b":status", b"200"), (b"x-name", b"some value")]
 
@@ -186,14 +185,14 @@ def test_fields_that_were_sent_before_are_not_looked_at_again() -> None:
     encoder = BlockEncoder(Memory())
     fields = [(b"Accept", b"*/*")]
     assert encoder.regular(fields) is encoder.regular(fields.copy())
-    large = [(b"x-large", b"x" * MAX_REMEMBERED)]
+    large = [(b"x-large", b"x" * MAX_SHARED)]
     assert encoder.regular(large) is not encoder.regular(large)
 
 
 def test_what_is_remembered_of_requests_is_bounded() -> None:
     encoder = BlockEncoder(Memory())
     first = encoder.regular([(b"x-number", b"0" * 1000)])
-    for number in range(1, MAX_REMEMBERED // 1000):
+    for number in range(1, MAX_SHARED // 1000):
         encoder.regular([(b"x-number", b"%d" % number * 1000)])
     assert encoder.regular([(b"x-number", b"0" * 1000)]) is not first
 
@@ -206,8 +205,8 @@ def test_a_request_of_more_fields_than_the_table_holds_is_encoded_once_and_leave
     sections = [few, few, many, few, many]
     blocks = [encode(encoder, *fields) for fields in sections]
     assert [decoder.decode(block, raw=True) for block in blocks] == [pseudo() + fields for fields in sections]
-    assert blocks[4] is not blocks[2]
-    assert encoder.regular(many).block_of == encoder.header_table.changes
+    assert blocks[3] != blocks[1]  # an entry of the table by now
+    assert blocks[2] == blocks[4]
     assert (b"x-few", b"1") in encoder.header_table.dynamic_entries
     assert not any(name.startswith(b"x-number") for name, _ in encoder.header_table.dynamic_entries)
 
@@ -223,6 +222,7 @@ NAMES = st.sampled_from([b"x-a", b"x-b", b"accept", b"cookie", b"authorization",
 VALUES = st.one_of(st.sampled_from([b"", b"1", b"two", b"x" * 600]), st.binary(max_size=8))
 REQUESTS = st.lists(
     st.tuples(
+        st.integers(0, 2),
         st.sampled_from([b"/", b"/a", b"/b?c=d"]),
         st.lists(st.tuples(NAMES, VALUES), max_size=5),
         st.none() | st.sampled_from([0, 60, 200, 4096, 2**20]),
@@ -233,13 +233,49 @@ REQUESTS = st.lists(
 
 @given(REQUESTS)
 def test_what_is_remembered_says_to_any_decoder_what_was_meant(
-    requests: list[tuple[bytes, list[tuple[bytes, bytes]], int | None]],
+    requests: list[tuple[int, bytes, list[tuple[bytes, bytes]], int | None]],
 ) -> None:
-    encoder, decoder = BlockEncoder(Memory()), Decoder()
-    for path, fields, size in requests:
+    memory = Memory()
+    connections = [(BlockEncoder(memory), Decoder()) for _ in range(3)]
+    for number, path, fields, size in requests:
+        encoder, decoder = connections[number]
         if size is not None:
             encoder.header_table_size = size
         assert decoder.decode(encode(encoder, *fields, path=path), raw=True) == pseudo(path) + fields
+
+
+def test_what_a_table_is_owed_goes_when_the_peer_has_it_emptied() -> None:
+    memory = Memory()
+    fields = [(b"x-team", b"tea")]
+    first = BlockEncoder(memory)
+    for _ in range(3):
+        encode(first, *fields)
+    encoder, decoder = BlockEncoder(memory), Decoder()
+    said = [encode(encoder, *fields)]
+    encoder.header_table_size = 0
+    encoder.header_table_size = MAX_ENCODER_TABLE
+    said += [encode(encoder, *fields) for _ in range(2)]
+    assert [decoder.decode(block, raw=True) for block in said] == [pseudo() + fields] * 3
+
+
+def test_requests_that_change_the_table_without_end_are_encoded_rightly_on_new_connections_too() -> None:
+    memory = Memory()
+    for _ in range(3):
+        encoder, decoder = BlockEncoder(memory), Decoder()
+        for number in range(2 * MAX_STATES):
+            for fields in ([(b"x-number", b"%d" % number)],) * 3:
+                assert decoder.decode(encode(encoder, *fields), raw=True) == pseudo() + fields
+
+
+def test_a_connection_whose_table_holds_what_another_s_does_takes_its_blocks_from_it() -> None:
+    memory = Memory()
+    fields = [(b"x-team", b"tea"), (b"accept", b"*/*")]
+    first, second = BlockEncoder(memory), BlockEncoder(memory)
+    blocks = [encode(first, *fields) for _ in range(4)]
+    assert [encode(second, *fields) for _ in range(3)] == blocks[1:]
+    assert not second.header_table.dynamic_entries
+    encode(second, (b"x-new", b"1"))
+    assert list(second.header_table.dynamic_entries) == list(first.header_table.dynamic_entries)
 
 
 @given(st.lists(st.lists(st.tuples(NAMES, VALUES), max_size=4), max_size=40), st.data())
