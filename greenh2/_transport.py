@@ -337,7 +337,9 @@ def _forwarded(head: RequestHead, proxy: Proxy | None) -> RequestHead:
         target = b"http://" + head.authority + target
     given = {name.lower() for name, _ in head.fields}
     own = [field for field in proxy.fields if field[0].lower() not in given]
-    return head._replace(target=target, fields=[*head.fields, *own])
+    return RequestHead(
+        head.method, head.scheme, head.authority, target, [*head.fields, *own], head.expects_body
+    )
 
 
 def proxy_choice(proxy: ProxyTypes | ProxyChoice) -> ProxyChoice:

@@ -6,7 +6,6 @@ One vocabulary serves HTTP/1.1 and HTTP/2.  A stream is one request with its res
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from typing import Protocol as Interface
 
 from greenh2._errors import TransportError
@@ -17,28 +16,8 @@ LONGEST_TURN = 0.005
 Fields = list[tuple[bytes, bytes]]
 
 
-class RequestHead(NamedTuple):
-    """All of a request but its body.  ``fields`` holds Host, as given by the model."""
-
-    method: bytes
-    scheme: bytes
-    authority: bytes
-    target: bytes
-    fields: Fields
-    expects_body: bool = False
-
-
-class ResponseHead(NamedTuple):
-    """The final status and fields of a response (1xx are never delivered)."""
-
-    status: int
-    fields: Fields
-    reason: bytes = b""
-    http_version: bytes = b"HTTP/2"
-
-
 class _Told:
-    """What all events have in common: those that say the same are equal."""
+    """What all of these have in common: those that say the same are equal."""
 
     __slots__ = ()
 
@@ -53,6 +32,42 @@ class _Told:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}{self._all()!r}"
+
+
+class RequestHead(_Told):
+    """All of a request but its body.  ``fields`` holds Host, as given by the model."""
+
+    __slots__ = ("authority", "expects_body", "fields", "method", "scheme", "target")
+
+    def __init__(
+        self,
+        method: bytes,
+        scheme: bytes,
+        authority: bytes,
+        target: bytes,
+        fields: Fields,
+        expects_body: bool = False,
+    ) -> None:
+        self.method = method
+        self.scheme = scheme
+        self.authority = authority
+        self.target = target
+        self.fields = fields
+        self.expects_body = expects_body
+
+
+class ResponseHead(_Told):
+    """The final status and fields of a response (1xx are never delivered)."""
+
+    __slots__ = ("fields", "http_version", "reason", "status")
+
+    def __init__(
+        self, status: int, fields: Fields, reason: bytes = b"", http_version: bytes = b"HTTP/2"
+    ) -> None:
+        self.status = status
+        self.fields = fields
+        self.reason = reason
+        self.http_version = http_version
 
 
 class HeadReceived(_Told):

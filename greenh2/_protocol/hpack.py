@@ -36,6 +36,9 @@ MAX_INDEXED_SECTION = MAX_ENCODER_TABLE // 2
 MAX_REMEMBERED = 32 * 1024
 
 
+_UNKNOWN = (None, None)
+
+
 class BoundedEncoder(Encoder):
     """An encoder whose table never grows beyond MAX_ENCODER_TABLE, whatever the peer allows."""
 
@@ -140,7 +143,11 @@ class BlockEncoder(BoundedEncoder):
     def block(self, pseudo: Fields, regular: Regular) -> bytes:
         """Encode the field section of a request, pseudo-fields first."""
         block = [super().encode(())] if self.header_table.resized else []
-        block += [self._encode_field(field, field[0] != b":path") for field in pseudo]
+        for field in pseudo:
+            piece, following = self._state.pieces.get(field, _UNKNOWN)
+            if piece is None or following is not None:
+                piece = self._encode_field(field, field[0] != b":path")
+            block.append(piece)
         rest = self._state.blocks.get(regular)
         block.append(self._encode(regular) if rest is None else rest)
         return b"".join(block)

@@ -70,8 +70,9 @@ def talk(raw_server: RawServers, make_client: MakeClient) -> Converse:
 # -- connections without a client -----------------------------------------------------------------------------------
 
 Ends = tuple[Connection, H2Peer]
-HEAD = RequestHead(b"POST", b"http", b"localhost", b"/", [(b"Host", b"localhost")], True)
-UPLOAD = HEAD._replace(fields=[*HEAD.fields, (b"Transfer-Encoding", b"chunked")])
+HOST = (b"Host", b"localhost")
+HEAD = RequestHead(b"POST", b"http", b"localhost", b"/", [HOST], True)
+UPLOAD = RequestHead(b"POST", b"http", b"localhost", b"/", [HOST, (b"Transfer-Encoding", b"chunked")], True)
 
 
 def connect(raw_server: RawServers, http2: bool) -> Ends:
