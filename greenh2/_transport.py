@@ -29,7 +29,7 @@ from greenh2._errors import (
 from greenh2._models.config import Limits, checked_limits
 from greenh2._models.headers import Headers
 from greenh2._models.proxy import Proxy, ProxyTypes, proxy_of
-from greenh2._models.request import Request
+from greenh2._models.request import Request, declared_length
 from greenh2._models.response import Response
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline, Timeout
@@ -187,7 +187,7 @@ class HTTPTransport(BaseTransport):
         self, request: Request, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None
     ) -> Response:
         started = holder.since
-        wire = _wire_head(request, declared := _declared_length(request))
+        wire = _wire_head(request, declared := declared_length(request))
         if route.forwarding:
             wire = _forwarded(wire, route.proxy)
         exchange = self._acquire(self._pool(), route, deadline, holder, trace)
@@ -365,14 +365,6 @@ def _target(target: object) -> bytes:
             f"{target[:64]!r} cannot be the target of a request: it is not visible ASCII"
         )
     return target
-
-
-def _declared_length(request: Request) -> int | None:
-    """Return how many bytes of body were promised, None when that is not known before the end."""
-    length = request.body.length
-    if length is None and (given := request.headers.get("content-length")) is not None:
-        return int(given)
-    return length
 
 
 def _response(
