@@ -376,9 +376,8 @@ def _response(
     trace: Trace | None,
 ) -> Response:
     connection = exchange.connection
-    return Response(
+    response = Response(
         head.status,
-        headers=Headers.from_raw(head.fields),
         stream=ExchangeBody(exchange, deadline, request, trace),
         request=request,
         extensions={
