@@ -89,6 +89,18 @@ def test_six_threads_share_a_client(
     assert client.get(server.url).text == "hello\n"
 
 
+def test_each_thread_takes_up_sessions_of_its_own(
+    origin: OriginFactory, make_client: MakeClient, threads: ThreadPool
+) -> None:
+    server = origin()
+    client = make_client(limits=greenh2.Limits(max_keepalive_connections=0))
+
+    def resumed() -> bool:
+        return bool(client.get(server.url).extensions["connection_info"]["tls_resumed"])
+
+    assert [resumed(), threads.apply(resumed), resumed()] == [False, False, True]
+
+
 def test_the_connections_of_a_thread_that_has_ended_are_freed(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
