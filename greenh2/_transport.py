@@ -140,7 +140,7 @@ class HTTPTransport(BaseTransport):
         if uds is not None and proxy is not None:
             raise ValueError("uds= and proxy= both say where every connection leads: give one of them")
         sockets = SocketSettings.of(uds, local_address, socket_options)
-        self._dialer = Dialer(settings, http1=http1, http2=http2, sockets=sockets)
+        self._dialer = Dialer(settings.stamped(), http1=http1, http2=http2, sockets=sockets)
         self._proxy_of = None if proxy is None else proxy_choice(proxy)
         self._limits = checked_limits(limits)
         self._retries = _checked_retries(retries)
@@ -388,6 +388,8 @@ def _response(
             "connection_info": connection.facts | {"reused": exchange.reused},
         },
     )
+    response.headers = Headers.from_raw(head.fields)  # which nobody else has
+    return response
 
 
 def _timeout(extensions: dict[str, Any]) -> Timeout:

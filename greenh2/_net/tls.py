@@ -1,7 +1,8 @@
 """TLS settings: which certificates are trusted, which is shown, and which protocols are offered.
 
-Contexts are gevent's own class, made lazily and shared: the default one costs some 20 ms and blocks the hub while
-certifi's file is parsed.  A user's context is used as it is, but for the ALPN list.
+Contexts are gevent's own class, made lazily and shared by all who name the same files, unless others have taken their
+place meanwhile: the default one costs some 20 ms and blocks the hub while certifi's file is parsed.  A user's context
+is used as it is, but for the ALPN list.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import monotonic
 from typing import NamedTuple
@@ -38,6 +39,8 @@ class TlsSettings:
     cert: tuple[str, ...] | None = None
     trust_env: bool = True
     alpn: tuple[str, ...] = ("h2", "http/1.1")
+    #: What the files that are named looked like when the Client was made.
+    stamps: tuple[_Stamp, ...] = ()
 
     def context(self) -> ssl.SSLContext:
         """Return the shared context for these settings.  May block the hub for some 20 ms, once.
@@ -47,15 +50,22 @@ class TlsSettings:
         if isinstance(self.verify, ssl.SSLContext):
             self.verify.set_alpn_protocols(list(self.alpn))
             return self.verify
-        return self._made(_shared_context)
+        return self._made(_shared_context, self.stamps)
 
     def new_context(self) -> ssl.SSLContext:
         """Return a context of one's own for these settings; otherwise as `context()`."""
         return self._made(_new_context)
 
-    def _made(self, make: Callable[..., ssl.SSLContext]) -> ssl.SSLContext:
+    def stamped(self) -> TlsSettings:
+        """Return these settings for the files as they are now: a context is shared as long as they stay the same."""
+        named = (*(self.cert or ())[:2], *self._environment()[:2])
+        if isinstance(self.verify, str) and self.verify != SYSTEM:
+            named = (*named, self.verify)
+        return replace(self, stamps=tuple([_stamp(path) for path in named if path is not None]))
+
+    def _made(self, make: Callable[..., ssl.SSLContext], *stamps: object) -> ssl.SSLContext:
         try:
-            return make(self.verify, self.cert, self._environment(), self.alpn)
+            return make(self.verify, self.cert, self._environment(), self.alpn, *stamps)
         except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
             raise ConnectError(
                 f"verify={self.verify!r} and cert={self._cert_names} cannot be used: {exc}"
@@ -79,6 +89,24 @@ class TlsSettings:
         if self.verify not in (True, SYSTEM):
             return _Environment(key_log=get("SSLKEYLOGFILE"))
         return _Environment(get("SSL_CERT_FILE"), get("SSL_CERT_DIR"), get("SSLKEYLOGFILE"))
+
+
+class _Stamp(NamedTuple):
+    """What tells a file from the one that takes its place."""
+
+    device: int
+    number: int
+    size: int
+    #: Of its last change (nanoseconds).
+    changed: int
+
+
+def _stamp(path: str) -> _Stamp:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return _Stamp(0, 0, 0, 0)
+    return _Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 class _Environment(NamedTuple):
@@ -146,6 +174,7 @@ def _shared_context(
     cert: tuple[str, ...] | None,
     environment: _Environment,
     alpn: tuple[str, ...],
+    _stamps: tuple[_Stamp, ...],
 ) -> ssl.SSLContext:
     return _new_context(verify, cert, environment, alpn)
 
