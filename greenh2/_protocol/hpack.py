@@ -136,10 +136,13 @@ class BlockEncoder(BoundedEncoder):
         return b"".join(block)
 
     def _encode(self, regular: Regular) -> None:
+        before = self.header_table.changes
         regular.block = b"".join([self._encode_field(field) for field in regular.fields])
-        # Those that were met for the first time shall enter the table, so that they are not done with yet.
-        done = all(field in self._pieces for field in regular.fields)
-        regular.block_of = self._pieces_of if done else _NEVER
+        # A block that changes the table says something else the next time, also where one field is given twice; and
+        # those that were met for the first time shall enter the table, so that they are not done with yet.
+        same = before == self.header_table.changes
+        done = same and all(field in self._pieces for field in regular.fields)
+        regular.block_of = before if done else _NEVER
 
     def _encode_field(self, field: HeaderTuple) -> bytes:
         # The table may change in the midst of a block: what was encoded before holds, what follows may not.
