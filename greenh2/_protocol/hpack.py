@@ -26,6 +26,9 @@ MAX_REMEMBERED = 256
 MAX_INDEXED_FIELD = 512
 #: A larger block is not remembered (bytes).
 MAX_BLOCK = 4096
+#: Nor one that says more than this: a byte of a block may say as much as the table holds (bytes as RFC 9113 section
+#: 6.5.2 counts them).
+MAX_SECTION = 16 * 1024
 
 #: In place of a count of changes: the block is of no table.
 _NEVER = -1
@@ -199,7 +202,7 @@ class BlockDecoder:
         table.needed = False
         changes = table.changes
         section = FieldSection(self._decode(block))
-        if len(block) <= MAX_BLOCK:
+        if len(block) <= MAX_BLOCK and section.size <= MAX_SECTION:
             if not table.needed:
                 _remember(self._lasting, block, (section, tuple(table.added)))
             elif changes == table.changes:
