@@ -233,6 +233,8 @@ class HTTPTransport(BaseTransport):
             self._bury_the_dead()
             self._threads[hub] = this_thread()
             pool = self._pools[hub] = Pool(self._limits, self._dialer)
+            if self._closed:  # by another thread, which did not see this pool
+                pool.close()
         return pool
 
     def _bury_the_dead(self) -> None:

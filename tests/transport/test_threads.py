@@ -146,6 +146,27 @@ def test_closing_in_one_thread_wakes_the_requests_of_another(
     os.environ.get("GEVENT_LOOP", "").startswith("libuv"),
     reason="gevent's destroy() does not return in a thread whose libuv loop has a running watcher",
 )
+def test_a_transport_that_another_thread_closes_before_its_pool_is_there_sends_nothing(
+    origin: OriginFactory,
+) -> None:
+    class Interrupted(greenh2.Limits):
+        """Limits at which another thread has its turn, when a pool is about to be made of them."""
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "max_connections" and transports:
+                in_another_thread(transports.pop().close)
+            return super().__getattribute__(name)
+
+    transports: list[greenh2.HTTPTransport] = []
+    server = origin()
+    transport = greenh2.HTTPTransport(limits=Interrupted())
+    transports.append(transport)
+    with pytest.raises(greenh2.CloseError):
+        transport.handle_request(greenh2.Request("GET", server.url))
+    assert not transports
+    assert not server.stats().connections
+
+
 def test_a_thread_may_destroy_its_hub_and_go_on(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin()
     client = make_client(timeout=None)
