@@ -40,7 +40,7 @@ class TlsSettings:
     trust_env: bool = True
     alpn: tuple[str, ...] = ("h2", "http/1.1")
     #: What the files that are named looked like when the Client was made.
-    stamps: tuple[_Stamp, ...] = ()
+    stamps: tuple[Stamp, ...] = ()
 
     def context(self) -> ssl.SSLContext:
         """Return the shared context for these settings.  May block the hub for some 20 ms, once.
@@ -61,7 +61,7 @@ class TlsSettings:
         named = (*(self.cert or ())[:2], *self._environment()[:2])
         if isinstance(self.verify, str) and self.verify != SYSTEM:
             named = (*named, self.verify)
-        return replace(self, stamps=tuple([_stamp(path) for path in named if path is not None]))
+        return replace(self, stamps=tuple([stamp(path) for path in named if path is not None]))
 
     def _made(self, make: Callable[..., ssl.SSLContext], *stamps: object) -> ssl.SSLContext:
         try:
@@ -91,7 +91,7 @@ class TlsSettings:
         return _Environment(get("SSL_CERT_FILE"), get("SSL_CERT_DIR"), get("SSLKEYLOGFILE"))
 
 
-class _Stamp(NamedTuple):
+class Stamp(NamedTuple):
     """What tells a file from the one that takes its place."""
 
     device: int
@@ -101,12 +101,13 @@ class _Stamp(NamedTuple):
     changed: int
 
 
-def _stamp(path: str) -> _Stamp:
+def stamp(path: str) -> Stamp:
+    """Return the stamp of a file or a directory as it is now; all zeros when there is none."""
     try:
         status = os.stat(path)
     except OSError:
-        return _Stamp(0, 0, 0, 0)
-    return _Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return Stamp(0, 0, 0, 0)
+    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 class _Environment(NamedTuple):
@@ -174,7 +175,7 @@ def _shared_context(
     cert: tuple[str, ...] | None,
     environment: _Environment,
     alpn: tuple[str, ...],
-    _stamps: tuple[_Stamp, ...],
+    _stamps: tuple[Stamp, ...],
 ) -> ssl.SSLContext:
     return _new_context(verify, cert, environment, alpn)
 
