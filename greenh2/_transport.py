@@ -28,7 +28,7 @@ from greenh2._errors import (
 from greenh2._models.config import Limits, checked_limits
 from greenh2._models.headers import Headers
 from greenh2._models.proxy import Proxy, ProxyTypes, proxy_of
-from greenh2._models.request import Request
+from greenh2._models.request import Request, declared_length
 from greenh2._models.response import Response
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline, Timeout
@@ -139,7 +139,7 @@ class HTTPTransport(BaseTransport):
         if uds is not None and proxy is not None:
             raise ValueError("uds= and proxy= both say where every connection leads: give one of them")
         sockets = SocketSettings.of(uds, local_address, socket_options)
-        self._dialer = Dialer(settings, http1=http1, http2=http2, sockets=sockets)
+        self._dialer = Dialer(settings.stamped(), http1=http1, http2=http2, sockets=sockets)
         self._proxy_of = None if proxy is None else proxy_choice(proxy)
         self._limits = checked_limits(limits)
         self._retries = _checked_retries(retries)
@@ -186,7 +186,7 @@ class HTTPTransport(BaseTransport):
         self, request: Request, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None
     ) -> Response:
         started = holder.since
-        wire = _wire_head(request, declared := _declared_length(request))
+        wire = _wire_head(request, declared := declared_length(request))
         if route.forwarding:
             wire = _forwarded(wire, route.proxy)
         exchange = self._acquire(self._pool(), route, deadline, holder, trace)
@@ -232,6 +232,8 @@ class HTTPTransport(BaseTransport):
             self._bury_the_dead()
             self._threads[hub] = this_thread()
             pool = self._pools[hub] = Pool(self._limits, self._dialer)
+            if self._closed:  # by another thread, which did not see this pool
+                pool.close()
         return pool
 
     def _bury_the_dead(self) -> None:
@@ -368,14 +370,6 @@ def _target(target: object) -> bytes:
     return target
 
 
-def _declared_length(request: Request) -> int | None:
-    """Return how many bytes of body were promised, None when that is not known before the end."""
-    length = request.body.length
-    if length is None and (given := request.headers.get("content-length")) is not None:
-        return int(given)
-    return length
-
-
 def _response(
     request: Request,
     exchange: Exchange,
@@ -385,9 +379,8 @@ def _response(
     trace: Trace | None,
 ) -> Response:
     connection = exchange.connection
-    return Response(
+    response = Response(
         head.status,
-        headers=Headers.from_raw(head.fields),
         stream=ExchangeBody(exchange, deadline, request, trace),
         request=request,
         extensions={
@@ -398,6 +391,8 @@ def _response(
             "connection_info": connection.facts | {"reused": exchange.reused},
         },
     )
+    response.headers = Headers.from_raw(head.fields)  # which nobody else has
+    return response
 
 
 def _timeout(extensions: dict[str, Any]) -> Timeout:

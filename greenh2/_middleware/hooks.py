@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
+from greenh2._middleware.derive import derive
 from greenh2._middleware.handler import Handler, closed_on_error
 from greenh2._models.request import Request
 from greenh2._models.response import Response
@@ -33,7 +34,8 @@ class CallHooks:
     """Call the request hooks with what is about to be sent, and the response hooks with what came back.
 
     That is once for every message on the wire: redirects, retries and the steps of an Auth included.  Hooks
-    run in the caller's greenlet.  A request hook may change the request's headers.  A response has not been
+    run in the caller's greenlet.  A request hook may change the request's headers, for this message alone: a
+    repeat or a redirect begins with those of the request, and meets the hooks again.  A response has not been
     read yet; a hook may read it.  An error in a hook ends the call, and closes the response.
     """
 
@@ -43,8 +45,10 @@ class CallHooks:
 
     def __call__(self, request: Request) -> Response:
         hooks = self._hooks()
-        for hook in hooks.get("request", ()):
-            hook(request)
+        if called := hooks.get("request"):
+            request = derive(request)
+            for hook in called:
+                hook(request)
         response = self._next(request)
         if called := hooks.get("response"):
             with closed_on_error(response):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar, Union, cast, overload
 
@@ -59,19 +60,17 @@ class Cookies(MutableMapping[str, str]):
                 cast("HTTPResponse", _JarResponse(response)),
                 cast("UrllibRequest", _JarRequest(response.request)),
             )
-            self._trim()
+            self._remove(self._surplus)
 
-    def _trim(self) -> None:
+    def _surplus(self) -> list[Cookie]:
         domains: dict[str, list[Cookie]] = {}
-        for cookie in list(self.jar):
-            if len(cookie.name) + len(cookie.value or "") > MAX_SIZE:
-                self.jar.clear(cookie.domain, cookie.path, cookie.name)
-            else:
-                domains.setdefault(cookie.domain, []).append(cookie)
+        large: list[Cookie] = []
+        for cookie in self.jar:
+            fits = len(cookie.name) + len(cookie.value or "") <= MAX_SIZE
+            (domains.setdefault(cookie.domain, []) if fits else large).append(cookie)
         surplus = [cookie for cookies in domains.values() for cookie in cookies[:-MAX_OF_DOMAIN]]
         kept = [cookie for cookies in domains.values() for cookie in cookies[-MAX_OF_DOMAIN:]]
-        for cookie in surplus + kept[:-MAX_COOKIES]:
-            self.jar.clear(cookie.domain, cookie.path, cookie.name)
+        return large + surplus + kept[:-MAX_COOKIES]
 
     def set_cookie_header(self, request: Request) -> None:
         """Set the Cookie header of a request to those cookies which match it, unless it has one already."""
@@ -129,14 +128,11 @@ class Cookies(MutableMapping[str, str]):
 
     def delete(self, name: str, domain: str | None = None, path: str | None = None) -> None:
         """Remove every cookie of this name, or those of them at this domain and path."""
-        for cookie in self._matching(name, domain, path):
-            self.jar.clear(cookie.domain, cookie.path, cookie.name)
+        self._remove(lambda: self._matching(name, domain, path))
 
     def clear(self, domain: str | None = None, path: str | None = None) -> None:
         """Remove all cookies, or those at this domain and path."""
-        for cookie in list(self.jar):
-            if domain in (None, cookie.domain) and path in (None, cookie.path):
-                self.jar.clear(cookie.domain, cookie.path, cookie.name)
+        self._remove(lambda: self._matching(None, domain, path))
 
     # MutableMapping.update() also takes keywords, and no jar.
     def update(self, cookies: CookieTypes | None = None) -> None:  # type: ignore[override]
@@ -201,12 +197,19 @@ class Cookies(MutableMapping[str, str]):
         for cookie in cookies:
             self.jar.set_cookie(cookie)
 
-    def _matching(self, name: str, domain: str | None, path: str | None) -> list[Cookie]:
+    def _matching(self, name: str | None, domain: str | None, path: str | None) -> list[Cookie]:
         return [
             cookie
             for cookie in self.jar
-            if cookie.name == name and domain in (None, cookie.domain) and path in (None, cookie.path)
+            if name in (None, cookie.name) and domain in (None, cookie.domain) and path in (None, cookie.path)
         ]
+
+    def _remove(self, those: Callable[[], list[Cookie]]) -> None:
+        # The jar holds its lock whenever it looks at cookies or sets some, and forgets it when it removes them.
+        lock: AbstractContextManager[object] = self.jar._cookies_lock  # type: ignore[attr-defined]  # none of typeshed's
+        with lock:
+            for cookie in those():
+                self.jar.clear(cookie.domain, cookie.path, cookie.name)
 
 
 class _JarRequest:

@@ -292,7 +292,7 @@ class Headers(MutableMapping[str, str]):
     def _lookup(self) -> dict[bytes, bytes | list[bytes]]:
         index = self._index
         if index is None:
-            index = self._index = {}
+            index = {}
             for name, value in self._raw:
                 lower = name.lower()
                 if lower not in index:
@@ -301,6 +301,7 @@ class Headers(MutableMapping[str, str]):
                     known.append(value)
                 else:
                     index[lower] = [known, value]
+            self._index = index  # not before it is whole: other threads may be looking
         return index
 
     def _text(self, value: bytes) -> str:

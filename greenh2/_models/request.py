@@ -147,6 +147,19 @@ def _checked_method(method: str) -> str:
     return upper
 
 
+def declared_length(request: Request) -> int | None:
+    """Return how many bytes of body are promised, None when that is not known before the end.
+
+    Raises LocalProtocolError as the making of the request did: its headers may have been changed since.
+    """
+    request.headers.check()
+    given = request.headers.get("content-length")
+    if given is None:
+        return request.body.length
+    _check_length(given, request.headers, request.body)
+    return int(given)
+
+
 def _check_length(length: str, headers: Headers, body: Body) -> None:
     if "transfer-encoding" in headers:
         raise LocalProtocolError(

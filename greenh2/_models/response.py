@@ -114,8 +114,7 @@ class Response:
         if not isinstance(status_code, int):
             raise TypeError(f"status_code is an int, not {status_code!r}")
         self.status_code = status_code
-        # Headers that came off the wire are this response's own already.
-        self.headers = headers if stream is not None and isinstance(headers, Headers) else Headers(headers)
+        self.headers = Headers(headers)
         self.trailers = Headers(trailers)
         self.extensions: dict[str, Any] = dict(extensions) if extensions else {}
         self.history: list[Response] = list(history) if history else []
@@ -444,7 +443,7 @@ class Response:
     def _take_trailers(self) -> None:
         trailers: list[tuple[bytes, bytes]] | None = getattr(self.stream, "trailers", None)
         if trailers:
-            self.trailers = Headers.from_raw(trailers)
+            self.trailers = Headers.from_raw(list(trailers))
 
     def _check_announced(self, most: int) -> None:
         length = self.headers.get("content-length", "")

@@ -1,7 +1,8 @@
 """TLS settings: which certificates are trusted, which is shown, and which protocols are offered.
 
-Contexts are gevent's own class, made lazily and shared: the default one costs some 20 ms and blocks the hub while
-certifi's file is parsed.  A user's context is used as it is, but for the ALPN list.
+Contexts are gevent's own class, made lazily and shared by all who name the same files, unless others have taken their
+place meanwhile: the default one costs some 20 ms and blocks the hub while certifi's file is parsed.  A user's context
+is used as it is, but for the ALPN list.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class TlsSettings(NamedTuple):
     cert: tuple[str, ...] | None = None
     trust_env: bool = True
     alpn: tuple[str, ...] = ("h2", "http/1.1")
+    #: What the files that are named looked like when the Client was made.
+    stamps: tuple[Stamp, ...] = ()
 
     def context(self) -> ssl.SSLContext:
         """Return the shared context for these settings.  May block the hub for some 20 ms, once.
@@ -45,15 +48,22 @@ class TlsSettings(NamedTuple):
         if isinstance(self.verify, ssl.SSLContext):
             self.verify.set_alpn_protocols(list(self.alpn))
             return self.verify
-        return self._made(_shared_context)
+        return self._made(_shared_context, self.stamps)
 
     def new_context(self) -> ssl.SSLContext:
         """Return a context of one's own for these settings; otherwise as `context()`."""
         return self._made(_new_context)
 
-    def _made(self, make: Callable[..., ssl.SSLContext]) -> ssl.SSLContext:
+    def stamped(self) -> TlsSettings:
+        """Return these settings for the files as they are now: a context is shared as long as they stay the same."""
+        named = (*(self.cert or ())[:2], *self._environment()[:2])
+        if isinstance(self.verify, str) and self.verify != SYSTEM:
+            named = (*named, self.verify)
+        return self._replace(stamps=tuple([stamp(path) for path in named if path is not None]))
+
+    def _made(self, make: Callable[..., ssl.SSLContext], *stamps: object) -> ssl.SSLContext:
         try:
-            return make(self.verify, self.cert, self._environment(), self.alpn)
+            return make(self.verify, self.cert, self._environment(), self.alpn, *stamps)
         except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
             raise ConnectError(
                 f"verify={self.verify!r} and cert={self._cert_names} cannot be used: {exc}"
@@ -77,6 +87,25 @@ class TlsSettings(NamedTuple):
         if self.verify not in (True, SYSTEM):
             return _Environment(key_log=get("SSLKEYLOGFILE"))
         return _Environment(get("SSL_CERT_FILE"), get("SSL_CERT_DIR"), get("SSLKEYLOGFILE"))
+
+
+class Stamp(NamedTuple):
+    """What tells a file from the one that takes its place."""
+
+    device: int
+    number: int
+    size: int
+    #: Of its last change (nanoseconds).
+    changed: int
+
+
+def stamp(path: str) -> Stamp:
+    """Return the stamp of a file or a directory as it is now; all zeros when there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return Stamp(0, 0, 0, 0)
+    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 class _Environment(NamedTuple):
@@ -144,6 +173,7 @@ def _shared_context(
     cert: tuple[str, ...] | None,
     environment: _Environment,
     alpn: tuple[str, ...],
+    _stamps: tuple[Stamp, ...],
 ) -> ssl.SSLContext:
     return _new_context(verify, cert, environment, alpn)
 

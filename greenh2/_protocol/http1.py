@@ -80,7 +80,7 @@ class Http1Protocol:
         plain = self._requests.write(head) if end else None
         if plain is None:
             machine = _new_h11()
-            self._out.append(self._begin(machine, head))
+            self._out.append(self._begin(machine, head, end=end))
             self._h11 = machine
         else:
             self._out.append(plain)
@@ -88,17 +88,15 @@ class Http1Protocol:
         self._missing = None
         self._stream += 1
         self._started = self._answered = False
-        self._sending = plain is None
+        self._sending = not end
         self._interim = self._unread = 0
-        if end and plain is None:
-            self._end_request()
         return self._stream
 
-    def _begin(self, machine: h11.Connection, head: RequestHead) -> bytes:
+    def _begin(self, machine: h11.Connection, head: RequestHead, *, end: bool) -> bytes:
         try:
-            return (
-                machine.send(h11.Request(method=head.method, target=head.target, headers=head.fields)) or b""
-            )
+            request = h11.Request(method=head.method, target=head.target, headers=head.fields)
+            said = machine.send(request) or b""
+            return said + (machine.send(h11.EndOfMessage()) or b"") if end else said
         except h11.LocalProtocolError as exc:
             raise LocalProtocolError(f"the request to {self._origin} cannot be sent: {exc}") from exc
 
@@ -206,8 +204,7 @@ class Http1Protocol:
         """Let h11 have the response to a request that has left without it."""
         self._plain = None
         self._h11 = _new_h11()
-        self._begin(self._h11, head)
-        self._h11.send(h11.EndOfMessage())
+        self._begin(self._h11, head, end=True)
 
     def receive_more(self) -> list[Event]:
         events: list[Event] = []

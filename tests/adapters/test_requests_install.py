@@ -1,10 +1,13 @@
 """Whose connections a Session uses: its adapter's, a client's, or those of all sessions, after install()."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import certifi
 import gevent
 import pytest
 import requests
@@ -25,6 +28,31 @@ def nothing_stays_installed() -> Iterator[None]:
     yield
     uninstall()
     assert requests.Session.__init__ is original
+
+
+def test_a_session_trusts_what_the_file_holds_by_now(
+    origin: OriginFactory, session: requests.Session, certificates: Certificates, tmp_path: Path
+) -> None:
+    server, file, renewed = origin(), tmp_path / "authorities.pem", tmp_path / "renewed.pem"
+    shutil.copy(certificates.ca_file, file)
+    session.verify = str(file)
+    assert session.get(server.url).ok
+    assert session.get(server.url).ok
+    assert len(server.stats().connections) == 1
+    shutil.copy(certifi.where(), renewed)
+    renewed.replace(file)
+    with pytest.raises(told.SSLError):
+        session.get(server.url)
+    server.wait_until(lambda stats: not stats.open)
+
+
+def test_plain_http_goes_over_one_pool_whatever_certificate_is_shown_elsewhere(
+    origin: OriginFactory, session: requests.Session, certificates: Certificates
+) -> None:
+    server = origin(tls=False, alpn=("http/1.1",))
+    for cert in (None, certificates.server, None):
+        assert session.get(server.url, cert=cert).ok
+    assert len(server.stats().connections) == 1
 
 
 def mounted() -> object:

@@ -7,7 +7,7 @@ from typing import Any
 import gevent
 import pytest
 
-from greenh2 import Request, Response
+from greenh2 import Client, Request, Response
 from greenh2._middleware.hooks import CallHooks, event_hooks_of
 from tests.client.answers import Answers, Pieces
 
@@ -21,15 +21,17 @@ def raising(error: BaseException) -> Any:
 
 def test_hooks_are_called_in_order_before_and_after_the_request() -> None:
     seen: list[object] = []
-    request, answer = Request("GET", "http://a.example/"), Response(200)
+    sent: list[Request] = []
+    answer = Response(200)
     hooks = event_hooks_of({"request": [seen.append, seen.append], "response": [seen.append]})
 
-    def transport(_: Request) -> Response:
+    def transport(request: Request) -> Response:
+        sent.append(request)
         seen.append("sent")
         return answer
 
-    assert CallHooks(transport, hooks=lambda: hooks)(request) is answer
-    assert seen == [request, request, "sent", answer]
+    assert CallHooks(transport, hooks=lambda: hooks)(Request("GET", "http://a.example/")) is answer
+    assert seen == [*sent * 2, "sent", answer]
 
 
 def test_a_request_hook_may_change_the_headers() -> None:
@@ -39,6 +41,20 @@ def test_a_request_hook_may_change_the_headers() -> None:
     transport = Answers(Response(200))
     CallHooks(transport, hooks=lambda: {"request": [sign]})(Request("GET", "http://a.example/"))
     assert transport.last.headers["x-signed"] == "yes"
+
+
+@pytest.mark.parametrize("settings", [{}, {"cookies": {"a": "b"}}, {"auth": ("user", "password")}])
+def test_what_a_request_hook_sets_goes_to_the_server_that_it_was_set_for(settings: Any) -> None:
+    def sign(request: Request) -> None:
+        if request.url.host == "a.example":
+            request.headers["X-Key"] = "of a"
+
+    transport = Answers(Response(302, headers={"Location": "http://b.example/"}), Response(200))
+    hooks = {"request": [sign]}
+    with Client(transport=transport, event_hooks=hooks, follow_redirects=True, **settings) as client:
+        response = client.get("http://a.example/")
+    assert [sent.headers.get("x-key") for sent in transport.requests] == ["of a", None]
+    assert response.history[0].request.headers["x-key"] == "of a"
 
 
 def test_an_error_in_a_request_hook_sends_nothing() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import sys
+import threading
+from collections.abc import Callable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -283,3 +285,43 @@ def test_of_a_flood_of_cookies_the_last_ones_are_looked_at() -> None:
     cookies = Cookies(Counting())
     cookies.extract_cookies(answered("http://a.example/", *[f"n{number}=1" for number in range(900)]))
     assert taken == [f"n{number}" for number in range(900 - MAX_OF_DOMAIN, 900)]
+
+
+class Watched(CookieJar):
+    """A jar that notes whether another thread could look at the cookies while one of them is removed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.could_look: list[bool] = []
+
+    def clear(self, *which: Any) -> None:
+        other = threading.Thread(target=self._look)
+        other.start()
+        other.join()
+        super().clear(*which)
+
+    def _look(self) -> None:
+        lock = self._cookies_lock  # type: ignore[attr-defined]
+        self.could_look.append(lock.acquire(blocking=False))
+        if self.could_look[-1]:
+            lock.release()
+
+
+@pytest.mark.parametrize(
+    "remove",
+    [
+        lambda cookies: cookies.delete("a"),
+        lambda cookies: cookies.clear(),
+        lambda cookies: cookies.extract_cookies(
+            Response(200, headers={"set-cookie": "b=c"}, request=Request("GET", "http://a.example/"))
+        ),
+    ],
+    ids=["delete", "clear", "trim"],
+)
+def test_cookies_are_removed_while_no_other_thread_looks_at_them(remove: Callable[[Cookies], None]) -> None:
+    jar = Watched()
+    cookies = Cookies(jar)
+    cookies.set("a", "x" * MAX_SIZE)
+    remove(cookies)
+    assert "a" not in cookies
+    assert jar.could_look == [False]

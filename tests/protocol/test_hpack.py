@@ -454,6 +454,14 @@ def test_fields_are_encoded_anew_when_others_have_changed_the_table() -> None:
         assert decoder.decode(encode(encoder, *fields), raw=True) == pseudo() + fields
 
 
+def test_a_field_that_is_given_twice_enters_the_table_once() -> None:
+    encoder, decoder = BlockEncoder(Memory()), Decoder()
+    for times in (1, 2, 2, 2):
+        fields = [(b"x-a", b"1")] * times
+        assert decoder.decode(encode(encoder, *fields), raw=True) == pseudo() + fields
+        assert list(decoder.header_table.dynamic_entries) == list(encoder.header_table.dynamic_entries)
+
+
 def test_fields_that_are_sent_again_enter_a_table_that_was_settled_before() -> None:
     encoder = BlockEncoder(Memory())
     for _ in range(3):

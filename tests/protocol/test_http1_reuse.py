@@ -258,6 +258,14 @@ def test_a_request_that_cannot_be_written_does_not_revive_a_retired_connection()
     assert protocol.retired
 
 
+def test_a_request_that_cannot_be_ended_leaves_nothing_behind() -> None:
+    protocol = Http1Protocol("http://example.org")
+    with pytest.raises(LocalProtocolError, match="cannot be sent"):
+        protocol.open(UPLOAD, end=True)
+    assert protocol.outgoing() == b""
+    assert _reusable(protocol)
+
+
 def test_each_request_is_sent_with_fields_of_its_own() -> None:
     protocol = client()
     wire = []

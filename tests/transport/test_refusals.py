@@ -41,6 +41,39 @@ def test_a_header_that_would_split_the_request_is_refused_and_the_connection_liv
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Name", "a\r\nInjected: yes"),
+        ("X-Name", "a\0b"),
+        ("Content-Length", "5"),
+        ("Content-Length", "x"),
+        ("Transfer-Encoding", "chunked"),
+    ],
+)
+@BOTH
+def test_headers_that_were_changed_on_the_way_to_the_transport_are_judged_as_if_they_were_new(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...], name: str, value: str
+) -> None:
+    server = origin(alpn=alpn)
+    inner = make_client()
+
+    def change(request: greenh2.Request) -> greenh2.Response:
+        request.headers[name] = value
+        return inner._transport.handle_request(request)  # type: ignore[union-attr]
+
+    inner.get(server.url)
+    with (
+        greenh2.Client(transport=change) as client,
+        pytest.raises(greenh2.LocalProtocolError, match=r"X-Name|Content-Length"),
+    ):
+        client.post(server.url, content=b"four")
+    assert inner.get(server.url).is_success
+    stats = server.stats()
+    assert len(stats.requests) == 2
+    assert len(stats.connections) == 1
+
+
+@pytest.mark.parametrize(
     ("url", "error"),
     [
         ("https://", greenh2.InvalidURL),

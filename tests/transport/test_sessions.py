@@ -1,5 +1,6 @@
 """TLS sessions are taken up again by later connections of the same client to the same route, and by nobody else."""
 
+import ssl
 import time
 
 import pytest
@@ -50,6 +51,20 @@ def test_after_an_hour_the_certificate_is_shown_again(
     later = time.monotonic() + sessions.LONGEST + 1
     monkeypatch.setattr(sessions, "monotonic", lambda: later)
     assert [resumed(client, server) for _ in range(2)] == [False, True]
+
+
+def test_a_session_is_not_taken_up_by_a_context_that_has_become_stricter(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin()
+    context = greenh2.create_ssl_context(verify=False)
+    client = make_client(limits=NONE_KEPT, verify=context)
+    with pytest.warns(greenh2.InsecureRequestWarning):
+        resumed(client, server)
+    assert resumed(client, server)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with pytest.raises(greenh2.ConnectError, match="not accepted"):
+        client.get(server.url)
 
 
 def test_a_handshake_that_fails_leaves_no_session(origin: OriginFactory, make_client: MakeClient) -> None:

@@ -89,6 +89,18 @@ def test_six_threads_share_a_client(
     assert client.get(server.url).text == "hello\n"
 
 
+def test_each_thread_takes_up_sessions_of_its_own(
+    origin: OriginFactory, make_client: MakeClient, threads: ThreadPool
+) -> None:
+    server = origin()
+    client = make_client(limits=greenh2.Limits(max_keepalive_connections=0))
+
+    def resumed() -> bool:
+        return bool(client.get(server.url).extensions["connection_info"]["tls_resumed"])
+
+    assert [resumed(), threads.apply(resumed), resumed()] == [False, False, True]
+
+
 def test_the_connections_of_a_thread_that_has_ended_are_freed(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
@@ -134,6 +146,27 @@ def test_closing_in_one_thread_wakes_the_requests_of_another(
     os.environ.get("GEVENT_LOOP", "").startswith("libuv"),
     reason="gevent's destroy() does not return in a thread whose libuv loop has a running watcher",
 )
+def test_a_transport_that_another_thread_closes_before_its_pool_is_there_sends_nothing(
+    origin: OriginFactory,
+) -> None:
+    class Interrupted(greenh2.Limits):
+        """Limits at which another thread has its turn, when a pool is about to be made of them."""
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "max_connections" and transports:
+                in_another_thread(transports.pop().close)
+            return super().__getattribute__(name)
+
+    transports: list[greenh2.HTTPTransport] = []
+    server = origin()
+    transport = greenh2.HTTPTransport(limits=Interrupted())
+    transports.append(transport)
+    with pytest.raises(greenh2.CloseError):
+        transport.handle_request(greenh2.Request("GET", server.url))
+    assert not transports
+    assert not server.stats().connections
+
+
 def test_a_thread_may_destroy_its_hub_and_go_on(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin()
     client = make_client(timeout=None)

@@ -17,6 +17,7 @@ from greenh2._connection.dial import Http2Choice
 from greenh2._errors import InvalidURL
 from greenh2._models.config import Limits
 from greenh2._models.proxy import Proxy
+from greenh2._net.tls import Stamp, stamp
 from greenh2._transport import BaseTransport, HTTPTransport
 from greenh2.adapters._lines import Line
 
@@ -24,17 +25,20 @@ from greenh2.adapters._lines import Line
 Verify = Any
 Cert = Any
 _Key = tuple[str | None, bool | str, tuple[str, ...] | None]
+_Stamps = tuple[Stamp, ...]
 
 
 class OwnPools:
     """Transports made as they are needed, for each proxy, `verify` and `cert` of requests.
+
+    When one of the files that these name was replaced, a new transport takes the place of the one that has read it.
 
     May be used by every thread and greenlet.  `close()` ends what there is; what is sent later makes new ones.
     """
 
     def __init__(self, *, limits: Limits, http1: bool, http2: Http2Choice) -> None:
         self.options: dict[str, Any] = {"limits": limits, "http1": http1, "http2": http2}
-        self._lines: dict[_Key, Line] = {}
+        self._lines: dict[_Key, tuple[_Stamps, Line]] = {}
         _transport_for(None, False, None, self.options)  # so that options which cannot work are told now
 
     def line(self, scheme: str, proxy: str | None, verify: Verify, cert: Cert) -> Line:
@@ -43,29 +47,37 @@ class OwnPools:
         if scheme != "https":
             verify = True  # so that http shares the pool that is used most
         key = (proxy, _trust(verify), files if scheme == "https" else None)
-        line = self._lines.get(key)
-        if line is None:
-            line = self._lines.setdefault(key, Line(_transport_for(*key, self.options)))
-        return line
+        stamps = tuple([stamp(path) for path in (key[1], *(key[2] or ())[:2]) if isinstance(path, str)])
+        kept = self._lines.get(key)
+        if kept is None:
+            kept = self._lines.setdefault(key, (stamps, Line(_transport_for(*key, self.options))))
+        if kept[0] != stamps:
+            _retire(kept[1])
+            kept = self._lines[key] = stamps, Line(_transport_for(*key, self.options))
+        return kept[1]
 
     def close(self) -> None:
         """Close every connection.  Never waits."""
         lines, self._lines = self._lines, {}
-        for line in lines.values():
+        for _, line in lines.values():
             line.transport.close()
 
     def retire(self) -> None:
         """Close what is idle, and what becomes idle later.  Never waits, and may be called from anywhere."""
-        for line in list(self._lines.values()):
-            if isinstance(line.transport, HTTPTransport):
-                line.transport.retire()
+        for _, line in list(self._lines.values()):
+            _retire(line)
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
             self.retire()
 
     def __repr__(self) -> str:
-        return f"[{', '.join(repr(line.transport) for line in list(self._lines.values()))}]"
+        return f"[{', '.join(repr(line.transport) for _, line in list(self._lines.values()))}]"
+
+
+def _retire(line: Line) -> None:
+    if isinstance(line.transport, HTTPTransport):
+        line.transport.retire()
 
 
 class SharedPool:
