@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from greenh2._middleware.handler import Handler
 from greenh2._models.proxy import ProxyTypes
-from greenh2._models.request import Request
+from greenh2._models.request import Request, declared_length
 from greenh2._models.response import Response
 from greenh2._models.url import URL
 from greenh2._transport import BaseTransport, ProxyChoice, proxy_choice
@@ -83,8 +83,8 @@ def outlet(
     checked_most(most)
 
     def send_once(request: Request) -> Response:
-        # An Auth or a hook may have set headers since the request was built.
-        request.headers.check()
+        # An Auth or a hook may have set headers since the request was built, and what they say of its length.
+        declared_length(request)
         started = perf_counter()
         response = handle(request)
         if not isinstance(response, Response):

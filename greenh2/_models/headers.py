@@ -245,15 +245,16 @@ class Headers(MutableMapping[str, str]):
             else:
                 self._index[name.lower()] = value
 
-    def check(self) -> None:
-        """Make sure that every field may be sent, by `check_field()`; at no cost if none changed since."""
+    def check(self) -> bool:
+        """Make sure that every field may be sent, by `check_field()`; False, and at no cost, if none changed since."""
         if self._checked:
-            return
+            return False
         fields = [(name, check_field(name, value)) for name, value in self._raw]
         if fields != self._raw:
             self._raw = fields
             self._index = None
         self._checked = True
+        return True
 
     def copy(self) -> Headers:
         """Return Headers of their own, with the same fields and encoding."""

@@ -152,12 +152,11 @@ def declared_length(request: Request) -> int | None:
 
     Raises LocalProtocolError as the making of the request did: its headers may have been changed since.
     """
-    request.headers.check()
-    given = request.headers.get("content-length")
-    if given is None:
-        return request.body.length
-    _check_length(given, request.headers, request.body)
-    return int(given)
+    changed, length = request.headers.check(), request.body.length
+    if (changed or length is None) and (given := request.headers.get("content-length")) is not None:
+        _check_length(given, request.headers, request.body)
+        length = int(given)
+    return length
 
 
 def _check_length(length: str, headers: Headers, body: Body) -> None:
