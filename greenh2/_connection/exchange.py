@@ -204,8 +204,7 @@ class Exchange:
                 continue
             self._connection.catch_up()
             if not self._has_news():
-                if phase == "read":
-                    self._connection.distrust(since)
+                self._connection.distrust(since)
                 raise deadline.error(phase, self._stalled(phase, monotonic() - since))
 
     def _check_total(self, deadline: Deadline) -> None:
