@@ -358,6 +358,8 @@ class Channel:
             self._reader.close()
             self._stop_writer()
             self._stop_later()
-        self._out.clear()
+        self._out = (
+            bytearray()
+        )  # the old one cannot be emptied if a thread was just sending it when the process forked
         self._drained = None
         self._sock.close()
