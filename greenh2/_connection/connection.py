@@ -12,7 +12,6 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Iterable
-from math import inf
 from time import monotonic
 
 import gevent
@@ -46,6 +45,8 @@ HIGH_WATER = 256 * 1024
 MOST_UNSENT = 2 * 1024 * 1024
 #: What is read at one go of `probe` and the like, so that a peer that never stops cannot hold the hub (reads).
 _MOST_READS = 64
+#: How long what a peer has said is taken when nothing can be written any more (seconds); nobody else runs meanwhile.
+_LAST_TURN = 0.04
 
 
 class Connection:
@@ -327,7 +328,7 @@ class Connection:
         """Take all that has arrived, within bounds."""
         if self.orphaned:
             return
-        end = inf if self._losing else monotonic() + LONGEST_TURN
+        end = monotonic() + (_LAST_TURN if self._losing else LONGEST_TURN)
         for _ in range(_MOST_READS):
             if self.closed or not self._read() or monotonic() > end:
                 return

@@ -254,6 +254,33 @@ def test_a_write_that_fails_while_a_peer_never_stops_ends_the_connection(
     assert isinstance(caught.value.__cause__, OSError)
 
 
+def test_a_write_that_fails_while_much_is_there_to_be_taken_does_not_hold_others_up_for_long(
+    h2: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, peer = h2
+    exchange = connection.open()
+    job = gevent.spawn(exchange.send, HEAD, BytesBody(b""), 0, deadline())
+    stream_id = peer.expect_request().stream_id
+    peer.send(peer.head(stream_id))
+    job.get()
+    small = DataFrame(stream_id, b"x").serialize() * 20_000
+    monkeypatch.setattr(connection.channel, "read", lambda: small)
+    turns: list[bool] = []
+    read = connection._read
+
+    def count() -> bool:
+        turns.append(read())
+        return turns[-1]
+
+    monkeypatch.setattr(connection, "_read", count)
+    connection.channel.write_error = OSError("no more")
+    connection.flush_soon()
+    with pytest.raises(greenh2.WriteError, match="no more"):
+        while exchange.read(deadline()):
+            pass
+    assert len(turns) < 20  # of 5 ms each
+
+
 def test_the_loss_of_writing_in_the_loop_is_told_though_nothing_is_read(http1: Ends) -> None:
     connection, peer = http1
     job = gevent.spawn(connection.open().send, UPLOAD, BytesBody(b"x" * 20_000_000), None, deadline())
