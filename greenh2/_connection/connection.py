@@ -267,7 +267,7 @@ class Connection:
     def leave_soon(self, exchange: Exchange) -> None:
         """End an exchange from the loop: for finalizers and other threads."""
         if not self.orphaned:
-            self._hub.loop.run_callback_threadsafe(exchange.close)
+            self._hub.loop.run_callback_threadsafe(exchange.close_in_loop)
 
     # -- the loop's side -------------------------------------------------------------------------------------
 
