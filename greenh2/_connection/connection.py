@@ -348,6 +348,7 @@ class Connection:
             else:
                 data = channel.read()
                 if data is None and not channel.ended:
+                    self._weigh_answers(unsent)  # TLS has answers of its own (KeyUpdate)
                     return False
                 cleared = self.life.sign()
                 events = self._understand(protocol.receive, data) if data else []
@@ -364,15 +365,20 @@ class Connection:
                 self._flush()
             if protocol.backlog:
                 self.channel.call_later(self._go_on)
-            self._answers = self._answers + max(0, channel.unsent - unsent) if channel.unsent else 0
-            if self._answers > MOST_UNSENT:
-                error = RemoteProtocolError(
-                    f"{self.route.origin} goes on talking, and does not read what is sent"
-                )
-                self._die(error, str(error))
+            self._weigh_answers(unsent)
             if cleared and not self.closed:
                 self._settle()
         return protocol.backlog or not channel.ended
+
+    def _weigh_answers(self, unsent: int) -> None:
+        """Count what has been said in answer to the last read, before which so much was unsent."""
+        more = self.channel.unsent - unsent
+        self._answers = self._answers + max(0, more) if self.channel.unsent else 0
+        if self._answers > MOST_UNSENT:
+            error = RemoteProtocolError(
+                f"{self.route.origin} goes on talking, and does not read what is sent"
+            )
+            self._die(error, str(error))
 
     def _go_on(self) -> None:
         """Take more of what came with the last read: others had a turn of the loop."""
