@@ -18,7 +18,7 @@ import gevent
 
 from greenh2._connection.exchange import Exchange, own_error
 from greenh2._connection.life import PAYLOAD, Life
-from greenh2._errors import CloseError, RemoteProtocolError, TransportError, WriteError
+from greenh2._errors import CloseError, ReadError, RemoteProtocolError, TransportError, WriteError
 from greenh2._models.route import Route
 from greenh2._models.trace import log, logger
 from greenh2._net.channel import Channel
@@ -282,6 +282,13 @@ class Connection:
             self._flush()
 
     def _flush(self) -> None:
+        try:
+            self._give()
+        except BaseException as exc:
+            self._tear(exc)
+            raise
+
+    def _give(self) -> None:
         self._flush_due = False
         channel = self.channel
         if channel.closed:
@@ -335,6 +342,21 @@ class Connection:
 
     def _read(self) -> bool:
         """Take what one read gives; False when nothing was there, or nothing more will be."""
+        try:
+            return self._take()
+        except BaseException as exc:
+            self._tear(exc)
+            raise
+
+    def _tear(self, cause: BaseException) -> None:
+        """End what was left half done: a handler of signals may raise anywhere, KeyboardInterrupt most of all."""
+        if not self.closed:
+            error = ReadError(
+                f"the work on the connection to {self.route.origin} was interrupted by {cause!r}"
+            )
+            self._die(error, str(error))
+
+    def _take(self) -> bool:
         protocol, channel = self.protocol, self.channel
         cleared = False
         if self._flush_due:

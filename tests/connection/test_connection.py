@@ -327,3 +327,24 @@ def test_an_unread_answer_holds_no_other_up(talk: Converse) -> None:
     again = it.request()
     it.peer.answer(it.peer.expect_request().stream_id)
     assert again.get().status_code == 200
+
+
+@pytest.mark.parametrize("what", ["receive", "outgoing"])
+def test_an_interrupt_in_the_midst_of_the_loop_s_work_ends_the_connection(
+    h2: Ends, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    connection, peer = h2
+    job = gevent.spawn(connection.open().send, HEAD, BytesBody(b""), 0, deadline())
+    peer.expect_request()
+
+    def interrupted(*_: bytes) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection.protocol, what, interrupted)
+    peer.send_at_once(PingFrame(0, bytes(8)).serialize())
+    with pytest.raises(KeyboardInterrupt):
+        gevent.sleep(5)
+    with pytest.raises(greenh2.ReadError, match="interrupted by KeyboardInterrupt"):
+        job.get()
+    assert connection.closed
