@@ -482,7 +482,8 @@ class Connection:
     def _die(self, error: TransportError, reason: str) -> None:
         """Close at once; every open exchange gets an error of its own."""
         self.ended_by = error
-        if out := self.protocol.outgoing():  # GOAWAY, where the protocol had a reason to give
+        out = self.protocol.outgoing()  # GOAWAY, where the protocol had a reason to give
+        if out and not self.orphaned:
             self.channel.write(out)
         self.channel.close()
         exchanges, self._exchanges = self._exchanges, {}

@@ -348,3 +348,15 @@ def test_an_interrupt_in_the_midst_of_the_loop_s_work_ends_the_connection(
     with pytest.raises(greenh2.ReadError, match="interrupted by KeyboardInterrupt"):
         job.get()
     assert connection.closed
+
+
+def test_a_copy_in_a_forked_child_that_is_closed_sends_nothing_of_an_upload(h2: Ends) -> None:
+    connection, peer = h2
+    exchange = connection.open()
+    stream_id = exchange.stream_id = connection.begin(exchange, HEAD, end=False)
+    while size := connection.sendable(stream_id):
+        connection.send(stream_id, bytes(size), end=False)
+    connection._pid += 1
+    connection.channel._pid += 1
+    connection.close("it does not answer")
+    assert len(peer.expect_end()) < 100  # what belongs to the greeting
