@@ -10,8 +10,6 @@ from os import PathLike
 from types import TracebackType
 from typing import NoReturn
 
-from gevent import sleep
-
 from greenh2._connection.dial import Http2Choice
 from greenh2._defaults import Defaults, base_url_of, checked_follow, default_headers, refuse_fixed
 from greenh2._errors import RequestError
@@ -36,6 +34,7 @@ from greenh2._models.timeouts import (
     timeout_of,
 )
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
+from greenh2._net.process import pause
 from greenh2._net.sockets import SocketOption
 from greenh2._net.tls import CertTypes
 from greenh2._outlet import (
@@ -176,7 +175,7 @@ class Client(Verbs):
         self._handle = chain(
             outlet(handle, transport, default_encoding, max_response_bytes),
             max_redirects=checked_redirects(max_redirects),
-            sleep=sleep,
+            sleep=pause,
             jar=lambda: defaults.cookies,
             hooks=lambda: defaults.event_hooks,
         )

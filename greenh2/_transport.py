@@ -11,7 +11,7 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gevent import get_hub, sleep
+from gevent import get_hub
 from gevent.hub import Hub
 
 from greenh2._connection.body import ExchangeBody
@@ -34,7 +34,7 @@ from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline, Timeout
 from greenh2._models.trace import Trace
 from greenh2._models.url import URL
-from greenh2._net.process import tell_gevent
+from greenh2._net.process import pause, tell_gevent
 from greenh2._net.sockets import SocketOption, SocketSettings
 from greenh2._net.threads import this_thread
 from greenh2._net.tls import CertTypes, TlsSettings, authorities, cert_files, check_files
@@ -211,11 +211,11 @@ class HTTPTransport(BaseTransport):
             try:
                 return acquire(pool, route, deadline, holder, trace)
             except (ConnectError, ConnectTimeout):
-                pause = 2.0 ** (attempt - 2) if attempt else 0.0  # at once, then after 0.5 s, 1 s, 2 s ...
+                seconds = 2.0 ** (attempt - 2) if attempt else 0.0  # at once, then after 0.5 s, 1 s, 2 s ...
                 left = deadline.remaining()
-                if left is not None and left <= pause:
+                if left is not None and left <= seconds:
                     raise
-                sleep(pause)
+                pause(seconds)
         return acquire(pool, route, deadline, holder, trace)
 
     # -- one pool for each hub ---------------------------------------------------------------------------------

@@ -12,14 +12,13 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Iterable
-from math import inf
 from time import monotonic
 
 import gevent
 
 from greenh2._connection.exchange import Exchange, own_error
 from greenh2._connection.life import PAYLOAD, Life
-from greenh2._errors import CloseError, RemoteProtocolError, TransportError, WriteError
+from greenh2._errors import CloseError, ReadError, RemoteProtocolError, TransportError, WriteError
 from greenh2._models.route import Route
 from greenh2._models.trace import log, logger
 from greenh2._net.channel import Channel
@@ -46,6 +45,8 @@ HIGH_WATER = 256 * 1024
 MOST_UNSENT = 2 * 1024 * 1024
 #: What is read at one go of `probe` and the like, so that a peer that never stops cannot hold the hub (reads).
 _MOST_READS = 64
+#: How long what a peer has said is taken when nothing can be written any more (seconds); nobody else runs meanwhile.
+_LAST_TURN = 0.04
 
 
 class Connection:
@@ -266,7 +267,7 @@ class Connection:
     def leave_soon(self, exchange: Exchange) -> None:
         """End an exchange from the loop: for finalizers and other threads."""
         if not self.orphaned:
-            self._hub.loop.run_callback_threadsafe(exchange.close)
+            self._hub.loop.run_callback_threadsafe(exchange.close_in_loop)
 
     # -- the loop's side -------------------------------------------------------------------------------------
 
@@ -281,6 +282,13 @@ class Connection:
             self._flush()
 
     def _flush(self) -> None:
+        try:
+            self._give()
+        except BaseException as exc:
+            self._tear(exc)
+            raise
+
+    def _give(self) -> None:
         self._flush_due = False
         channel = self.channel
         if channel.closed:
@@ -327,13 +335,28 @@ class Connection:
         """Take all that has arrived, within bounds."""
         if self.orphaned:
             return
-        end = inf if self._losing else monotonic() + LONGEST_TURN
+        end = monotonic() + (_LAST_TURN if self._losing else LONGEST_TURN)
         for _ in range(_MOST_READS):
             if self.closed or not self._read() or monotonic() > end:
                 return
 
     def _read(self) -> bool:
         """Take what one read gives; False when nothing was there, or nothing more will be."""
+        try:
+            return self._take()
+        except BaseException as exc:
+            self._tear(exc)
+            raise
+
+    def _tear(self, cause: BaseException) -> None:
+        """End what was left half done: a handler of signals may raise anywhere, KeyboardInterrupt most of all."""
+        if not self.closed:
+            error = ReadError(
+                f"the work on the connection to {self.route.origin} was interrupted by {cause!r}"
+            )
+            self._die(error, str(error))
+
+    def _take(self) -> bool:
         protocol, channel = self.protocol, self.channel
         cleared = False
         if self._flush_due:
@@ -347,6 +370,7 @@ class Connection:
             else:
                 data = channel.read()
                 if data is None and not channel.ended:
+                    self._weigh_answers(unsent)  # TLS has answers of its own (KeyUpdate)
                     return False
                 cleared = self.life.sign()
                 events = self._understand(protocol.receive, data) if data else []
@@ -363,15 +387,20 @@ class Connection:
                 self._flush()
             if protocol.backlog:
                 self.channel.call_later(self._go_on)
-            self._answers = self._answers + max(0, channel.unsent - unsent) if channel.unsent else 0
-            if self._answers > MOST_UNSENT:
-                error = RemoteProtocolError(
-                    f"{self.route.origin} goes on talking, and does not read what is sent"
-                )
-                self._die(error, str(error))
+            self._weigh_answers(unsent)
             if cleared and not self.closed:
                 self._settle()
         return protocol.backlog or not channel.ended
+
+    def _weigh_answers(self, unsent: int) -> None:
+        """Count what has been said in answer to the last read, before which so much was unsent."""
+        more = self.channel.unsent - unsent
+        self._answers = self._answers + max(0, more) if self.channel.unsent else 0
+        if self._answers > MOST_UNSENT:
+            error = RemoteProtocolError(
+                f"{self.route.origin} goes on talking, and does not read what is sent"
+            )
+            self._die(error, str(error))
 
     def _go_on(self) -> None:
         """Take more of what came with the last read: others had a turn of the loop."""
@@ -453,7 +482,8 @@ class Connection:
     def _die(self, error: TransportError, reason: str) -> None:
         """Close at once; every open exchange gets an error of its own."""
         self.ended_by = error
-        if out := self.protocol.outgoing():  # GOAWAY, where the protocol had a reason to give
+        out = self.protocol.outgoing()  # GOAWAY, where the protocol had a reason to give
+        if out and not self.orphaned:
             self.channel.write(out)
         self.channel.close()
         exchanges, self._exchanges = self._exchanges, {}

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+import gevent
+
 from greenh2._errors import LocalProtocolError, ReadError, StreamClosed, StreamError, TransportError
 from greenh2._models.timeouts import Deadline, Phase
 from greenh2._net.bell import Bell
@@ -173,6 +175,14 @@ class Exchange:
         self._connection.leave(self)
         self._stop_upload()
 
+    def close_in_loop(self) -> None:
+        """Close in a callback of the loop, where nothing may wait; the request's body is closed in a greenlet."""
+        body, chunks, self._body = self._body, self._chunks, None
+        self._end_upload()
+        self.close()
+        if body is not None:
+            gevent.spawn(_close_body, body, chunks)
+
     def _raise_if_failed(self) -> None:
         if self._error is not None:
             raise self._error
@@ -204,8 +214,7 @@ class Exchange:
                 continue
             self._connection.catch_up()
             if not self._has_news():
-                if phase == "read":
-                    self._connection.distrust(since)
+                self._connection.distrust(since)
                 raise deadline.error(phase, self._stalled(phase, monotonic() - since))
 
     def _check_total(self, deadline: Deadline) -> None:
@@ -324,6 +333,11 @@ class Exchange:
         """Wake an upload that may go on, and a request that may have left at last."""
         if self._delayed or (self._chunks is not None and self._may_send()):
             self._bell.ring()
+
+
+def _close_body(body: Upload, _chunks: Iterator[bytes] | None) -> None:
+    """Close a body; its chunks are kept till then, since they would close it when they are dropped."""
+    body.close()
 
 
 def _left(deadline: Deadline, phase: Phase, since: float) -> float | None:

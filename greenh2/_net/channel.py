@@ -358,6 +358,7 @@ class Channel:
             self._reader.close()
             self._stop_writer()
             self._stop_later()
-        self._out.clear()
+        # Not emptied: that cannot be done if a thread was just sending it when the process was forked.
+        self._out = bytearray()
         self._drained = None
         self._sock.close()

@@ -1,12 +1,14 @@
-"""The process that gevent takes itself to be in: it is told of forks that were not its own."""
+"""Processes: gevent is told of forks that were not its own, and a request of the parent's ends in the child."""
 
 from __future__ import annotations
 
 import os
 from weakref import WeakKeyDictionary
 
-from gevent import reinit
+from gevent import reinit, sleep
 from gevent.hub import Hub
+
+from greenh2._errors import ConnectError
 
 _at_import = os.getpid()
 _told: WeakKeyDictionary[Hub, int] = WeakKeyDictionary()
@@ -22,3 +24,14 @@ def tell_gevent(hub: Hub) -> None:
     if _told.get(hub, _at_import) != pid:
         _told[hub] = pid
         reinit()
+
+
+def pause(seconds: float) -> None:
+    """Let a request wait before it is sent again.  Switches greenlets.
+
+    Raises ConnectError in a child that was forked meanwhile: its copy of the request must not be sent as well.
+    """
+    pid = os.getpid()
+    sleep(seconds)
+    if os.getpid() != pid:
+        raise ConnectError("the process was forked while the request paused: its parent sends it again")

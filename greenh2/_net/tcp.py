@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 import gevent
@@ -78,22 +80,31 @@ def _connect_unix(
     end = None if seconds is None else monotonic() + seconds
     sock = PlainSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.settimeout(0.0)
-        settings.prepare(sock)
-        while (code := sock.connect_ex(path)) == errno.EAGAIN:  # its queue is full
+        with _refused(peer, path):
+            sock.settimeout(0.0)
+            settings.prepare(sock)
+        while True:
+            with _refused(peer, path):
+                if not (code := sock.connect_ex(path)):
+                    return sock
+                if code != errno.EAGAIN:  # its queue is full
+                    raise OSError(code, os.strerror(code))
+            # Outside: what is raised in a wait from outside may be of any class, an OSError too, and passes.
             left = None if end is None else end - monotonic()
             if left is not None and left <= 0:
                 raise ConnectTimeout(f"no connection to {peer} by way of {path} within {seconds:.3g} s")
             leash.wait(_QUEUE_PAUSE if left is None else min(left, _QUEUE_PAUSE))
-        if code:
-            raise OSError(code, os.strerror(code))
-    except OSError as exc:
-        sock.close()
-        raise ConnectError(f"could not connect to {peer} by way of {path}: {exc.strerror or exc}") from exc
     except BaseException:
         sock.close()
         raise
-    return sock
+
+
+@contextmanager
+def _refused(peer: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise ConnectError(f"could not connect to {peer} by way of {path}: {exc.strerror or exc}") from exc
 
 
 def _resolve(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from time import monotonic
 from typing import NamedTuple
@@ -261,12 +262,22 @@ def handshake(
     to close.
     """
     end = None if seconds is None else monotonic() + seconds
-    try:
+    with _told_as_ours(peer):
         channel.start_tls(context, hostname, session)
-        while not channel.handshake():
-            left = None if end is None else end - monotonic()
-            if not channel.wait_readable(left, leash):
-                raise ConnectTimeout(f"TLS with {peer} was not established within {seconds:.3g} s")
+    while True:
+        with _told_as_ours(peer):
+            if channel.handshake():
+                return
+        # Outside: what a kill or a gevent.Timeout raises in a wait may be of any class, an OSError too, and passes.
+        left = None if end is None else end - monotonic()
+        if not channel.wait_readable(left, leash):
+            raise ConnectTimeout(f"TLS with {peer} was not established within {seconds:.3g} s")
+
+
+@contextmanager
+def _told_as_ours(peer: str) -> Iterator[None]:
+    try:
+        yield
     except ssl.SSLCertVerificationError as exc:
         hint = "; pass verify=<CA file> if its CA is your own" if exc.verify_code in _UNKNOWN_ISSUER else ""
         raise ConnectError(f"the certificate of {peer} was not accepted: {exc.verify_message}{hint}") from exc

@@ -6,8 +6,10 @@ takes back what was granted.
 
 from __future__ import annotations
 
+import os
+
 from greenh2._connection.exchange import Exchange
-from greenh2._errors import TimeoutException, TransportError
+from greenh2._errors import ConnectError, TimeoutException, TransportError
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline
 from greenh2._models.trace import Trace
@@ -47,11 +49,17 @@ def _wait(pool: Pool, waiter: Waiter, trace: Trace | None) -> Exchange:
 def _granted(pool: Pool, waiter: Waiter) -> Grant | None:
     """Return what a request was given after it has waited in the queue."""
     waiter.grant = None
+    pid = os.getpid()
     try:
         pool.line_up(waiter)
         while waiter.queued():
             phase = waiter.phase
-            if not waiter.wait() and waiter.queued() and waiter.phase == phase:
+            in_time = waiter.wait()
+            if os.getpid() != pid:
+                raise ConnectError(
+                    "the process was forked while the request waited for a connection: its parent sends it"
+                )
+            if not in_time and waiter.queued() and waiter.phase == phase:
                 raise _too_late(pool, waiter)
     except BaseException:
         pool.withdraw(waiter)

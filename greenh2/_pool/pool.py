@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Iterator
-from math import inf
 
 from gevent import get_hub
 from gevent.lock import BoundedSemaphore
@@ -54,8 +53,8 @@ class Pool:
         self.leashes: dict[Leash, None] = {}
         self._due: dict[PoolLane, None] = {}
         self._serving = False
-        #: What PoolTimeouts told of the pool last, and when.
-        self.excerpt = (-inf, "")
+        #: What PoolTimeouts told of the pool last.
+        self.excerpt: report.Excerpt | None = None
         self._reaper: reaper.Reaper | None = None
 
     # -- facts -----------------------------------------------------------------------------------------------

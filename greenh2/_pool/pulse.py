@@ -8,6 +8,7 @@ closed and its requests fail.  Any byte from the peer is a sign of life (RFC 911
 from __future__ import annotations
 
 import weakref
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -67,6 +68,8 @@ class Pulse:
     def _look_at(self, connection: Connection) -> None:
         life = connection.life
         asked = life.asked_for()
+        if asked is not None:  # what stands before the PING is still being taken: it has yet to arrive
+            asked = min(asked, monotonic() - connection.channel.progressed)
         if asked is not None and asked >= self._timeout:
             message = f"{connection.route.origin} is gone: it has not answered a PING for {asked:.3g} s"
             connection.close(UNANSWERED, ServerDisconnected(message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -24,19 +25,38 @@ def explain(pool: Pool, waiter: Waiter) -> str:
     """Return the text of a PoolTimeout: how long, for what, held by whom, and what to do."""
     waited = monotonic() - waiter.since
     origin = waiter.lane.route.origin
+    excerpt = _excerpt(pool)
     return (
         f"{waiter.holder.label} waited {waited:.3f} s for a connection to {origin} and got none "
-        f"({_limits(pool)}).\n{_excerpt(pool)}\nHint: {_hint(pool, waiter)}"
+        f"({_limits(pool)}).\n{excerpt.text}\nHint: {_hint(excerpt, waiter)}"
     )
 
 
-def _excerpt(pool: Pool) -> str:
-    """Return the beginnings of what `dump` tells; the same to all who ask at about the same time, who may be many."""
-    moment, text = pool.excerpt
-    if monotonic() - moment > _FRESH:
-        text = dump(pool, most=_MOST_NAMED)
-        pool.excerpt = monotonic(), text
-    return text
+class Excerpt:
+    """What PoolTimeouts tell of a pool at one moment: the beginnings of what `dump` tells, and what to make of it."""
+
+    __slots__ = ("exchanges", "moment", "text", "unread")
+
+    def __init__(self, pool: Pool) -> None:
+        self.moment = monotonic()
+        self.text = dump(pool, most=_MOST_NAMED)
+        exchanges = [exchange for connection in pool.connections for exchange in connection.exchanges]
+        #: How many requests hold a place.
+        self.exchanges = len(exchanges)
+        #: How many responses are not being read, by the greenlets (their ids) that made the requests.
+        self.unread = Counter(
+            id(exchange.holder.greenlet) if isinstance(exchange.holder, Holder) else 0
+            for exchange in exchanges
+            if exchange.head is not None and not exchange.awaited
+        )
+
+
+def _excerpt(pool: Pool) -> Excerpt:
+    """Return the same to all who ask at about the same time, who may be many, of a pool that may be large."""
+    excerpt = pool.excerpt
+    if excerpt is None or monotonic() - excerpt.moment > _FRESH:
+        excerpt = pool.excerpt = Excerpt(pool)
+    return excerpt
 
 
 def dump(pool: Pool, most: int | None = None) -> str:
@@ -112,25 +132,19 @@ def _greenlet(greenlet: object | None) -> str:
     return f"<{type(greenlet).__name__}{named} at {id(greenlet):#x}: {runs}>"
 
 
-def _hint(pool: Pool, waiter: Waiter) -> str:
-    exchanges = [exchange for connection in pool.connections for exchange in connection.exchanges]
-    unread = [exchange for exchange in exchanges if exchange.head is not None and not exchange.awaited]
-    mine = [
-        exchange
-        for exchange in unread
-        if isinstance(exchange.holder, Holder) and exchange.holder.greenlet is waiter.holder.greenlet
-    ]
+def _hint(excerpt: Excerpt, waiter: Waiter) -> str:
+    mine = excerpt.unread[id(waiter.holder.greenlet)]
     if mine:
         return (
-            f"this greenlet itself holds {len(mine)} response(s) that it has not read to the end or closed; "
+            f"this greenlet itself holds {mine} response(s) that it has not read to the end or closed; "
             "read or close them first, or raise max_connections."
         )
-    if unread:
+    if unread := excerpt.unread.total():
         return (
-            f"{_responses(len(unread))} streamed and never closed, or not being read; use "
+            f"{_responses(unread)} streamed and never closed, or not being read; use "
             "'with client.stream(...)' so that they are closed."
         )
-    if exchanges:
+    if excerpt.exchanges:
         return "all places are busy: raise Limits(max_connections=...), or the pool timeout, or lower the concurrency."
     return "connections are still being made: raise the pool timeout, or look at why the servers are slow to connect."
 

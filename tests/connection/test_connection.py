@@ -254,6 +254,33 @@ def test_a_write_that_fails_while_a_peer_never_stops_ends_the_connection(
     assert isinstance(caught.value.__cause__, OSError)
 
 
+def test_a_write_that_fails_while_much_is_there_to_be_taken_does_not_hold_others_up_for_long(
+    h2: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, peer = h2
+    exchange = connection.open()
+    job = gevent.spawn(exchange.send, HEAD, BytesBody(b""), 0, deadline())
+    stream_id = peer.expect_request().stream_id
+    peer.send(peer.head(stream_id))
+    job.get()
+    small = DataFrame(stream_id, b"x").serialize() * 20_000
+    monkeypatch.setattr(connection.channel, "read", lambda: small)
+    turns: list[bool] = []
+    read = connection._read
+
+    def count() -> bool:
+        turns.append(read())
+        return turns[-1]
+
+    monkeypatch.setattr(connection, "_read", count)
+    connection.channel.write_error = OSError("no more")
+    connection.flush_soon()
+    with pytest.raises(greenh2.WriteError, match="no more"):
+        while exchange.read(deadline()):
+            pass
+    assert len(turns) < 20  # of 5 ms each
+
+
 def test_the_loss_of_writing_in_the_loop_is_told_though_nothing_is_read(http1: Ends) -> None:
     connection, peer = http1
     job = gevent.spawn(connection.open().send, UPLOAD, BytesBody(b"x" * 20_000_000), None, deadline())
@@ -300,3 +327,36 @@ def test_an_unread_answer_holds_no_other_up(talk: Converse) -> None:
     again = it.request()
     it.peer.answer(it.peer.expect_request().stream_id)
     assert again.get().status_code == 200
+
+
+@pytest.mark.parametrize("what", ["receive", "outgoing"])
+def test_an_interrupt_in_the_midst_of_the_loop_s_work_ends_the_connection(
+    h2: Ends, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    connection, peer = h2
+    job = gevent.spawn(connection.open().send, HEAD, BytesBody(b""), 0, deadline())
+    peer.expect_request()
+
+    def interrupted(*_: bytes) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection.protocol, what, interrupted)
+    peer.send_at_once(PingFrame(0, bytes(8)).serialize())
+    with pytest.raises(KeyboardInterrupt):
+        gevent.sleep(5)
+    with pytest.raises(greenh2.ReadError, match="interrupted by KeyboardInterrupt"):
+        job.get()
+    assert connection.closed
+
+
+def test_a_copy_in_a_forked_child_that_is_closed_sends_nothing_of_an_upload(h2: Ends) -> None:
+    connection, peer = h2
+    exchange = connection.open()
+    stream_id = exchange.stream_id = connection.begin(exchange, HEAD, end=False)
+    while size := connection.sendable(stream_id):
+        connection.send(stream_id, bytes(size), end=False)
+    connection._pid += 1
+    connection.channel._pid += 1
+    connection.close("it does not answer")
+    assert len(peer.expect_end()) < 100  # what belongs to the greeting

@@ -29,6 +29,7 @@ from hyperframe.frame import (
 import greenh2
 from greenh2._connection import connection as connections
 from greenh2._connection.connection import Connection
+from greenh2._models.body import BytesBody
 from greenh2._protocol import machine
 from tests.connection.conftest import HEAD, Converse, Ends, Talk, deadline
 from tests.connection.test_upload import BOTH
@@ -152,6 +153,21 @@ def test_answers_do_not_pile_up_for_a_peer_that_does_not_read(
         reader.get()
     with pytest.raises(greenh2.RemoteProtocolError, match="does not read"):
         upload.get()
+
+
+def test_answers_of_tls_do_not_pile_up_either(h2: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MOST_UNSENT", 128 * 1024)
+    connection, peer = h2
+    job = gevent.spawn(connection.open().send, HEAD, BytesBody(b""), 0, deadline())
+    peer.expect_request()
+
+    def renew_keys() -> None:
+        connection.channel._out += bytes(27 * 100)  # what a hundred KeyUpdates want, and nothing for HTTP
+
+    monkeypatch.setattr(connection.channel, "read", renew_keys)
+    peer.send_at_once(b"which is never read")
+    with pytest.raises(greenh2.RemoteProtocolError, match="does not read"):
+        job.get()
 
 
 def test_small_pieces_that_nobody_reads_take_little_memory(talk: Converse) -> None:

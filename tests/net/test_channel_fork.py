@@ -1,8 +1,10 @@
 """A forked child's copy of a channel, and one whose thread has ended, only close their descriptor."""
 
 import os
+import socket
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import gevent
 import gevent.os
@@ -75,3 +77,30 @@ def test_a_copy_may_be_abandoned_more_than_once(plain: Pair, times: int) -> None
     for _ in range(times):
         channel.abandon()
     assert channel.closed
+
+
+class InTheMidstOfSending:
+    """A socket that has somebody called while it is being given bytes, as another thread may have been at a fork."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def send(self, data: memoryview) -> int:
+        self.meanwhile()
+        return len(data)
+
+
+def test_a_copy_whose_thread_was_just_sending_may_be_abandoned() -> None:
+    ours, theirs = socket.socketpair()
+    sock = InTheMidstOfSending(ours)
+    channel = Channel(sock, "the peer")  # type: ignore[arg-type]  # all that is used of one
+    sock.meanwhile = channel.abandon
+    channel.write(b"the parent's")
+    channel.flush()
+    assert channel.closed
+    assert ours.fileno() == -1
+    theirs.close()

@@ -471,6 +471,15 @@ def test_a_kill_ends_a_handshake(raw_server: RawServers, dial: Dial) -> None:
     assert isinstance(shaking.value, gevent.GreenletExit)
 
 
+@pytest.mark.parametrize("error", [TimeoutError("mine"), ValueError("mine")], ids=repr)
+def test_a_timeout_from_outside_passes_whatever_its_class(
+    raw_server: RawServers, dial: Dial, error: Exception
+) -> None:
+    shaking, _ = start(raw_server, dial, None)
+    shaking.kill(error)
+    assert shaking.exception is error
+
+
 def test_other_greenlets_run_during_a_handshake(raw_server: RawServers, dial: Dial) -> None:
     shaking, peer = start(raw_server, dial, 5.0)
     ticks = 0

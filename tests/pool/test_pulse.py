@@ -4,6 +4,7 @@ import time
 
 import gevent
 import pytest
+from h2.settings import SettingCodes
 
 import greenh2
 from tests.support.clients import MakeClient
@@ -52,6 +53,48 @@ def test_after_a_timeout_on_a_mute_connection_the_next_request_takes_another(
         client.get(server.url)
     assert client.get(server.url).text == "hello\n"
     assert len(server.stats().connections) == 2
+
+
+def test_after_an_upload_that_a_mute_connection_does_not_take_the_next_one_takes_another(
+    raw_server: RawServers, make_client: MakeClient
+) -> None:
+    server = raw_server()
+    client = make_client(timeout=5.0)
+    first = gevent.spawn(client.get, server.url)
+    mute = server.accept()
+    mute.greet()
+    mute.answer(mute.expect_request().stream_id, 204)
+    first.get()
+    with pytest.raises(greenh2.WriteTimeout):
+        client.post(server.url, content=bytes(100_000), timeout=greenh2.Timeout(5.0, write=0.2))
+    job = gevent.spawn(client.put, server.url, content=bytes(10_000))
+    other = server.accept()
+    other.greet()
+    other.answer(other.expect_request().stream_id, 204)
+    assert job.get().status_code == 204
+
+
+def test_a_ping_behind_an_upload_that_is_taken_slowly_is_waited_for(
+    raw_server: RawServers, make_client: MakeClient
+) -> None:
+    server = raw_server(tls=False)
+    limits = greenh2.Limits(ping_interval=0.1, ping_timeout=1.5)
+    client = make_client(limits=limits, http2="prior-knowledge")
+    content = bytes(16 * 1024 * 1024)
+    job = gevent.spawn(client.post, server.url, content=content)
+    peer = server.accept()
+    peer.greet({SettingCodes.INITIAL_WINDOW_SIZE: 2**30})
+    stream_id = peer.expect_request().stream_id
+    peer.open_window(stream_id, 2**30)
+    started = time.monotonic()
+    left = len(content)
+    while left > 0:
+        gevent.sleep(max(0.0, 3.0 * (1 - left / len(content)) - (time.monotonic() - started)))
+        taken = peer.read()
+        assert taken, "the client has given the connection up"
+        left -= len(taken)  # the frames' headers are over in the end
+    peer.answer(stream_id, 204)
+    assert job.get().status_code == 204
 
 
 def test_a_connection_that_never_says_settings_does_not_keep_its_origin_to_itself(

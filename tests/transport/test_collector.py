@@ -2,13 +2,17 @@
 
 import gc
 import sys
+from collections.abc import Iterator
 
 import gevent
 import pytest
+from gevent.event import Event
+from h2.errors import ErrorCodes
 
 import greenh2
 from tests.support.clients import BOTH, MakeClient
 from tests.support.origins import OriginFactory
+from tests.support.rawserver import RawServers
 
 
 @BOTH
@@ -36,6 +40,36 @@ def test_a_response_dropped_in_a_callback_of_the_hub_gives_its_place_back(
         gevent.sleep(0)
         gc.collect()
     assert client.get(origin().url, timeout=1.0).text == "hello\n"
+
+
+def test_a_body_that_is_being_sent_when_its_response_is_dropped_may_wait_as_it_cleans_up(
+    raw_server: RawServers, make_client: MakeClient
+) -> None:
+    server = raw_server()
+    client = make_client()
+    cleaned = Event()
+
+    def endless() -> Iterator[bytes]:
+        try:
+            while True:
+                yield b"more"
+                gevent.sleep(0.001)
+        finally:
+            gevent.sleep(0.001)
+            cleaned.set()
+
+    job = gevent.spawn(client.send, client.build_request("POST", server.url, content=endless()), stream=True)
+    peer = server.accept()
+    peer.greet()
+    stream_id = peer.expect_request().stream_id
+    peer.send(peer.head(stream_id))
+    kept = [job.get()]
+    del job
+    with pytest.warns(ResourceWarning, match="dropped"):
+        kept.clear()
+        gc.collect()
+        peer.expect_reset(stream_id, ErrorCodes.CANCEL)
+    assert cleaned.wait(5.0)
 
 
 @BOTH

@@ -65,7 +65,7 @@ def test_parent_and_child_both_go_on_with_connections_of_their_own(
     for number in range(20):
         assert len(client.get(f"{server.url}/bytes/{number}").content) == number
     assert len(server.stats().connections) == 2
-    assert len(server.stats().open) == 1
+    server.wait_until(lambda stats: len(stats.open) == 1)
 
 
 def server_connections(client: greenh2.Client) -> list[str]:
@@ -153,6 +153,72 @@ def test_the_time_of_a_copied_request_that_runs_out_in_the_child_takes_nothing_f
         assert gevent.os.waitpid(pid, 0) == (pid, 0)
     os.close(over)
     os.close(tell)
+
+
+@BOTH
+def test_a_request_that_waits_for_a_place_is_sent_by_the_parent_alone(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server, other = origin(alpn=alpn), origin(alpn=alpn)
+    client = make_client(limits=1)
+    with client.stream("GET", f"{other.url}/bytes/5000000"):
+        waiting = [gevent.spawn(client.post, f"{server.url}/echo", content=b"once") for _ in range(2)]
+        gevent.sleep(0.05)
+    # The place is free in this very turn, in both processes.
+
+    def child() -> None:
+        gevent.joinall(waiting, timeout=5)
+        assert [type(job.exception) for job in waiting] == [greenh2.ConnectError] * 2
+
+    in_a_child(child)
+    gevent.joinall(waiting, raise_error=True)
+    assert len(server.stats().requests) == 2
+
+
+def test_a_request_that_pauses_before_it_is_repeated_is_repeated_by_the_parent_alone(
+    make_client: MakeClient,
+) -> None:
+    asked: list[greenh2.Request] = []
+
+    def turned_away(request: greenh2.Request) -> greenh2.Response:
+        asked.append(request)
+        if len(asked) < 4:
+            raise greenh2.RemoteProtocolError("refused", unprocessed=True)
+        return greenh2.Response(200)
+
+    client = make_client(transport=turned_away)
+    job = gevent.spawn(client.post, "http://a.example/", content=b"once")
+    with gevent.Timeout(10):
+        while len(asked) < 3:
+            gevent.sleep(0.001)
+
+    def child() -> None:
+        job.join(timeout=5)
+        assert isinstance(job.exception, greenh2.ConnectError)
+        assert len(asked) == 3
+
+    in_a_child(child)
+    assert job.get(timeout=5).status_code == 200
+
+
+def test_a_dial_that_is_to_be_repeated_is_repeated_by_the_parent_alone() -> None:
+    dead = gevent.socket.socket()
+    dead.bind(("127.0.0.1", 0))  # and does not listen
+    transport = greenh2.HTTPTransport(retries=5)
+    request = greenh2.Request("POST", f"http://127.0.0.1:{dead.getsockname()[1]}/")
+    job = gevent.spawn(transport.handle_request, request)
+    gevent.sleep(0.2)  # the second attempt is over, the third comes after half a second
+
+    def child() -> None:
+        dead.listen()
+        job.join(timeout=5)
+        assert isinstance(job.exception, greenh2.ConnectError)
+        assert "forked" in str(job.exception)
+
+    in_a_child(child)
+    job.kill()
+    transport.close()
+    dead.close()
 
 
 def test_the_child_closes_its_copies_without_a_word_to_the_server(

@@ -146,6 +146,12 @@ def test_a_greenlet_killed_at_a_full_queue_leaves_nothing(path: str) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.usefixtures("full")
+def test_a_timeout_from_outside_at_a_full_queue_passes_whatever_its_class(path: str) -> None:
+    with pytest.raises(TimeoutError, match="mine"), gevent.Timeout(0.1, TimeoutError("mine")):
+        to_unix(path, None)
+
+
 # -- local addresses -------------------------------------------------------------------------------------------
 
 
