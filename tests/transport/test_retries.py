@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> str:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that would have been made."""
     made: list[float] = []
-    monkeypatch.setattr(_transport, "sleep", made.append)
+    monkeypatch.setattr(_transport, "pause", made.append)
     return made
 
 
