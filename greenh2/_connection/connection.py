@@ -1,31 +1,28 @@
-"""A connection: one channel and one protocol, driven by the loop, carrying one exchange or many.
+"""A connection: one channel and one protocol, carrying one exchange or many.
 
-Bytes are read in a callback of the hub while exchanges are open, turned into events by the protocol, and handed to
-the exchanges, which ring their greenlets.  Nothing in this file waits or switches greenlets, so nothing in it can be
-interrupted by a kill, and no lock is needed.  An idle connection has no watcher and no greenlet; it is looked at by
-`probe`, before it is used again and by the reaper.
+What arrives (flow.py) is handed to the exchanges, which ring their greenlets.  Nothing in this file waits or switches
+greenlets, so nothing in it can be interrupted by a kill, and no lock is needed.  An idle connection has no watcher and
+no greenlet; it is looked at by `probe`, before it is used again and by the reaper.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-import os
 from collections.abc import Callable, Iterable
-from time import monotonic
 
 import gevent
 
 from greenh2._connection.exchange import Exchange, own_error
-from greenh2._connection.life import PAYLOAD, Life
-from greenh2._errors import CloseError, ReadError, RemoteProtocolError, TransportError, WriteError
+from greenh2._connection.flow import Flow
+from greenh2._connection.life import PAYLOAD
+from greenh2._errors import CloseError, RemoteProtocolError, TransportError
 from greenh2._models.route import Route
 from greenh2._models.trace import log, logger
 from greenh2._net.channel import Channel
 from greenh2._net.clock import Clock
 from greenh2._net.threads import native_thread
 from greenh2._protocol.events import (
-    LONGEST_TURN,
     CapacityChanged,
     ConnectionFailed,
     DataReceived,
@@ -41,22 +38,14 @@ from greenh2._protocol.events import (
 _numbers = itertools.count(1)
 #: Uploads wait while more than this is on its way to the kernel (bytes): a turn of the loop takes no more of them.
 HIGH_WATER = 256 * 1024
-#: How many bytes of our answers to a peer's frames may wait until it reads (CVE-2019-9517).
-MOST_UNSENT = 2 * 1024 * 1024
-#: What is read at one go of `probe` and the like, so that a peer that never stops cannot hold the hub (reads).
-_MOST_READS = 64
-#: How long what a peer has said is taken when nothing can be written any more (seconds); nobody else runs meanwhile.
-_LAST_TURN = 0.04
 
 
-class Connection:
+class Connection(Flow):
     """One connection of a pool.  ``on_change`` is called after its room, or its life, has changed."""
 
     def __init__(self, channel: Channel, protocol: Protocol, route: Route, clock: Clock) -> None:
+        super().__init__(channel, protocol, route, clock)
         self.number = next(_numbers)
-        self.channel = channel
-        self.protocol = protocol
-        self.route = route
         self.requests = 0
         self.facts = {"id": self.number, "origin": route.origin, **channel.facts()}
         #: Set by the pool: why no new exchanges are wanted, and what the connection closes for when the last one ends.
@@ -64,31 +53,14 @@ class Connection:
         self.on_change: Callable[[Connection], None] = lambda _: None
         #: Called once, when the first response has arrived.
         self.on_answered: Callable[[Connection], None] | None = None
-        self.life = Life(clock)
         #: Why the connection is closed.
         self.ended_by: TransportError | None = None
-        self._pid = os.getpid()
-        self._hub = gevent.get_hub()
         self._thread = native_thread()
         self._exchanges: dict[Exchange, None] = {}
         self._by_stream: dict[int, Exchange] = {}
         self._queued = 0
-        #: Bytes of our answers that the peer has not read.
-        self._answers = 0
         self._departing: dict[Exchange, None] = {}
-        self._flush_due = False
         self._probing = False
-        self._losing = False
-        channel.on_drained(self._on_drained)
-
-    @property
-    def closed(self) -> bool:
-        return self.channel.closed
-
-    @property
-    def orphaned(self) -> bool:
-        """Whether this is a copy in a forked child, so that all is the parent's, or the hub that drove it is gone."""
-        return os.getpid() != self._pid or self._hub.loop is None
 
     @property
     def foreign(self) -> bool:
@@ -269,151 +241,17 @@ class Connection:
         if not self.orphaned:
             self._hub.loop.run_callback_threadsafe(exchange.close_in_loop)
 
-    # -- the loop's side -------------------------------------------------------------------------------------
+    # -- what the flow brings ------------------------------------------------------------------------------------
 
-    def flush_soon(self) -> None:
-        """Send, once in this turn of the loop, all that greenlets have put on its way."""
-        if not self._flush_due and self._hub.loop is not None:
-            self._flush_due = True
-            self._hub.loop.run_callback(self._on_turn)
-
-    def _on_turn(self) -> None:
-        if self._flush_due and not self.orphaned:  # else it was done already, or it is the parent's to do
-            self._flush()
-
-    def _flush(self) -> None:
-        try:
-            self._give()
-        except BaseException as exc:
-            self._tear(exc)
-            raise
-
-    def _give(self) -> None:
-        self._flush_due = False
+    def _tell_flushed(self) -> None:
         channel = self.channel
-        if channel.closed:
-            return
-        if out := self.protocol.outgoing():
-            channel.write(out)
-        channel.flush()
         if self._departing:
             departing, self._departing = self._departing, {}
             for exchange in departing:
                 exchange.depart(channel.written, delayed=channel.unsent > 0)
         uploads, self._queued = self._queued, 0
-        if channel.write_error is not None:
-            self._lose_writing(channel.write_error)
-        elif uploads and not self.congested:
+        if uploads and channel.write_error is None and not self.congested:
             self._ring_uploads()
-
-    def _on_drained(self) -> None:
-        if self.channel.write_error is not None:
-            self._lose_writing(self.channel.write_error)
-        else:
-            self._ring_uploads()
-
-    def _lose_writing(self, cause: OSError) -> None:
-        """The peer takes no more: what it said before may still be there (RFC 9112 section 9.5)."""
-        if self._losing:
-            return
-        self._losing = True
-        self._pump()
-        if not self.closed:
-            error = WriteError(f"writing to {self.route.origin} failed: {cause}")
-            error.__cause__ = cause
-            self._die(error, "write failed")
-
-    def _on_readable(self) -> None:
-        if self.orphaned:
-            self.channel.unwatch()
-            return
-        self._read()
-        if not self.protocol.wants_data:
-            self.channel.unwatch()
-
-    def _pump(self) -> None:
-        """Take all that has arrived, within bounds."""
-        if self.orphaned:
-            return
-        end = monotonic() + (_LAST_TURN if self._losing else LONGEST_TURN)
-        for _ in range(_MOST_READS):
-            if self.closed or not self._read() or monotonic() > end:
-                return
-
-    def _read(self) -> bool:
-        """Take what one read gives; False when nothing was there, or nothing more will be."""
-        try:
-            return self._take()
-        except BaseException as exc:
-            self._tear(exc)
-            raise
-
-    def _tear(self, cause: BaseException) -> None:
-        """End what was left half done: a handler of signals may raise anywhere, KeyboardInterrupt most of all."""
-        if not self.closed:
-            error = ReadError(
-                f"the work on the connection to {self.route.origin} was interrupted by {cause!r}"
-            )
-            self._die(error, str(error))
-
-    def _take(self) -> bool:
-        protocol, channel = self.protocol, self.channel
-        cleared = False
-        if self._flush_due:
-            self._flush()  # so that what is unsent more afterwards is our answers
-            if self.closed:
-                return False
-        unsent = channel.unsent
-        try:
-            if protocol.backlog:
-                events = self._understand(protocol.receive_more)
-            else:
-                data = channel.read()
-                if data is None and not channel.ended:
-                    self._weigh_answers(unsent)  # TLS has answers of its own (KeyUpdate)
-                    return False
-                cleared = self.life.sign()
-                events = self._understand(protocol.receive, data) if data else []
-            if channel.ended and not protocol.backlog:
-                events += self._understand(protocol.receive, b"")
-        except TransportError as exc:
-            if protocol.farewell:
-                exc.args = (f"{exc}, after {protocol.farewell}",)
-            self._die(exc, "read failed")
-            return False
-        self._dispatch(events)
-        if not self.closed:
-            if protocol.unsaid or channel.write_error is not None:
-                self._flush()
-            if protocol.backlog:
-                self.channel.call_later(self._go_on)
-            self._weigh_answers(unsent)
-            if cleared and not self.closed:
-                self._settle()
-        return protocol.backlog or not channel.ended
-
-    def _weigh_answers(self, unsent: int) -> None:
-        """Count what has been said in answer to the last read, before which so much was unsent."""
-        more = self.channel.unsent - unsent
-        self._answers = self._answers + max(0, more) if self.channel.unsent else 0
-        if self._answers > MOST_UNSENT:
-            error = RemoteProtocolError(
-                f"{self.route.origin} goes on talking, and does not read what is sent"
-            )
-            self._die(error, str(error))
-
-    def _go_on(self) -> None:
-        """Take more of what came with the last read: others had a turn of the loop."""
-        if self.protocol.backlog and not self.closed:
-            self._read()
-
-    def _understand(self, receive: Callable[..., list[Event]], *data: bytes) -> list[Event]:
-        try:
-            return receive(*data)
-        except Exception as exc:  # nothing that a parser makes of a peer's bytes may be raised in the hub
-            error = RemoteProtocolError(f"what {self.route.origin} sent could not be understood: {exc!r}")
-            error.__cause__ = exc
-            return [ConnectionFailed(error)]
 
     def _dispatch(self, events: list[Event]) -> None:
         # A peer may say a thousand times in one turn that windows or limits have changed: it is looked at once.

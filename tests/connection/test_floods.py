@@ -27,8 +27,8 @@ from hyperframe.frame import (
 )
 
 import greenh2
-from greenh2._connection import connection as connections
-from greenh2._connection.connection import Connection
+from greenh2._connection import flow
+from greenh2._connection.connection import HIGH_WATER, Connection
 from greenh2._models.body import BytesBody
 from greenh2._protocol import machine
 from tests.connection.conftest import HEAD, Converse, Ends, Talk, deadline
@@ -139,7 +139,7 @@ def test_frames_without_use_are_no_flood_if_they_take_their_time(
 def test_answers_do_not_pile_up_for_a_peer_that_does_not_read(
     talk: Converse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MOST_UNSENT", connections.HIGH_WATER + 128 * 1024)
+    monkeypatch.setattr(flow, "MOST_UNSENT", HIGH_WATER + 128 * 1024)
     it = talk(timeout=5.0)
     reader, stream_id = in_mid_answer(it)
     it.peer.send(SettingsFrame(0, {4: 2**24}), WindowUpdateFrame(0, 2**24))
@@ -156,7 +156,7 @@ def test_answers_do_not_pile_up_for_a_peer_that_does_not_read(
 
 
 def test_answers_of_tls_do_not_pile_up_either(h2: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MOST_UNSENT", 128 * 1024)
+    monkeypatch.setattr(flow, "MOST_UNSENT", 128 * 1024)
     connection, peer = h2
     job = gevent.spawn(connection.open().send, HEAD, BytesBody(b""), 0, deadline())
     peer.expect_request()
@@ -411,7 +411,7 @@ def test_a_window_that_opens_byte_by_byte_is_no_flood(
 
 def test_a_large_upload_to_a_slow_reader_is_no_flood(talk: Converse) -> None:
     it = talk(timeout=20.0)
-    job = it.request("POST", content=bytes(3 * connections.MOST_UNSENT))
+    job = it.request("POST", content=bytes(3 * flow.MOST_UNSENT))
     peer = it.server.accept()
     peer.greet({4: 2**31 - 1, 5: 2**24 - 1})
     peer.send(WindowUpdateFrame(0, 2**30))
