@@ -1,5 +1,6 @@
 """The load: what is asked, who is killed, which server is restarted, and what must hold all the while."""
 
+import ctypes
 import gc
 import time
 from collections import Counter
@@ -40,7 +41,10 @@ class Report:
 
 
 def resident() -> int:
-    """Return the resident memory of this process (bytes)."""
+    """Return the resident memory of this process (bytes), without what the allocator keeps though nobody has it."""
+    gc.collect()
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:  # glibc's
+        trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * getpagesize()
 
 
@@ -75,7 +79,6 @@ class Soak:
                     asking = [gevent.spawn(self._ask, client) for _ in range(self._greenlets)]
                     gevent.joinall(asking, raise_error=True)
                     del asking
-                    gc.collect()
                     self.report.memory.append(resident())
                 restarter.get()
                 if " 0 streams, 0 waiting" not in repr(client):
