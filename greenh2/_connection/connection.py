@@ -72,8 +72,9 @@ class Connection:
         self._exchanges: dict[Exchange, None] = {}
         self._by_stream: dict[int, Exchange] = {}
         self._queued = 0
-        #: Bytes of our answers that the peer has not read.
+        #: Bytes of our answers since the channel had come to the mark, as `Channel.taken` counts.
         self._answers = 0
+        self._mark = 0
         self._departing: dict[Exchange, None] = {}
         self._flush_due = False
         self._probing = False
@@ -365,15 +366,23 @@ class Connection:
                 self._flush()
             if protocol.backlog:
                 self.channel.call_later(self._go_on)
-            self._answers = self._answers + max(0, channel.unsent - unsent) if channel.unsent else 0
-            if self._answers > MOST_UNSENT:
-                error = RemoteProtocolError(
-                    f"{self.route.origin} goes on talking, and does not read what is sent"
-                )
-                self._die(error, str(error))
+            if channel.unsent > unsent:
+                self._count_answers(channel.unsent - unsent)
             if cleared and not self.closed:
                 self._settle()
         return protocol.backlog or not channel.ended
+
+    def _count_answers(self, size: int) -> None:
+        """Count so many bytes of answers that the kernel has not taken, and end with a peer that reads nothing."""
+        channel = self.channel
+        if channel.taken >= self._mark:  # it reads: what was unsent when counting began has left
+            self._answers, self._mark = 0, channel.written
+        self._answers += size
+        if self._answers > MOST_UNSENT:
+            error = RemoteProtocolError(
+                f"{self.route.origin} goes on talking, and does not read what is sent"
+            )
+            self._die(error, str(error))
 
     def _go_on(self) -> None:
         """Take more of what came with the last read: others had a turn of the loop."""
