@@ -201,7 +201,9 @@ class Connection(Flow):
         """Put a piece of a body on its way, at most `sendable` bytes."""
         self.protocol.send(stream_id, data, end=end)
         self._queued += len(data)
-        exchange = self._by_stream.pop(stream_id)
+        exchange = self._by_stream.pop(stream_id, None)
+        if exchange is None:
+            return  # abandoned while the body's iterator was at work, which forked or let others do so
         self._by_stream[stream_id] = exchange  # last in the order in which uploads are woken: they take turns
         self._depart(exchange)
 

@@ -38,8 +38,9 @@ class Flow:
         self.life = Life(clock)
         self._pid = os.getpid()
         self._hub = gevent.get_hub()
-        #: Bytes of our answers that the peer has not read.
+        #: Bytes of our answers since the channel had come to the mark, as `Channel.taken` counts.
         self._answers = 0
+        self._mark = 0
         self._flush_due = False
         self._losing = False
         channel.on_drained(self._on_drained)
@@ -172,7 +173,6 @@ class Flow:
             else:
                 data = channel.read()
                 if data is None and not channel.ended:
-                    self._weigh_answers(unsent)  # TLS has answers of its own (KeyUpdate)
                     return False
                 cleared = self.life.sign()
                 events = self._understand(protocol.receive, data) if data else []
@@ -189,15 +189,18 @@ class Flow:
                 self._flush()
             if protocol.backlog:
                 self.channel.call_later(self._go_on)
-            self._weigh_answers(unsent)
+            if channel.unsent > unsent:
+                self._count_answers(channel.unsent - unsent)
             if cleared and not self.closed:
                 self._settle()
         return protocol.backlog or not channel.ended
 
-    def _weigh_answers(self, unsent: int) -> None:
-        """Count what has been said in answer to the last read, before which so much was unsent."""
-        more = self.channel.unsent - unsent
-        self._answers = self._answers + max(0, more) if self.channel.unsent else 0
+    def _count_answers(self, size: int) -> None:
+        """Count so many bytes of answers that the kernel has not taken, and end with a peer that reads nothing."""
+        channel = self.channel
+        if channel.taken >= self._mark:  # it reads: what was unsent when counting began has left
+            self._answers, self._mark = 0, channel.written
+        self._answers += size
         if self._answers > MOST_UNSENT:
             error = RemoteProtocolError(
                 f"{self.route.origin} goes on talking, and does not read what is sent"

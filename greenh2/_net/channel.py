@@ -37,6 +37,8 @@ _RECEIVE = 256 * 1024
 _RECORDS = 64 * 1024
 #: One read takes so often what the kernel has, while TLS makes no data of it: a peer could send tickets without end.
 _TRIES = 2
+#: What TLS itself may have said to a peer that reads none of it (bytes): each KeyUpdate can ask for one more.
+_MOST_ANSWERS = 256 * 1024
 _GONE = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EBADF))
 
 
@@ -52,6 +54,7 @@ class Channel:
         self._tls: ssl.SSLObject | None = None
         self._tls_error: ssl.SSLError | None = None
         self._out = bytearray()
+        self._answers = 0
         self._reader: Watcher = self._hub.loop.io(sock.fileno(), _READ)
         self._writer: Watcher | None = None
         self._later: Watcher | None = None
@@ -202,9 +205,17 @@ class Channel:
                 raise ReadError(f"TLS from {self._peer} is broken: {exc}") from exc
         finally:
             if self._cipher_out.pending:  # answers of TLS itself: KeyUpdate, alerts
-                self._out += self._cipher_out.read()
-                self.flush()
+                self._answer(self._cipher_out.read())
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _answer(self, words: bytes) -> None:
+        self._out += words
+        self.flush()
+        self._answers = self._answers + len(words) if self._out else 0
+        if self._answers > _MOST_ANSWERS:
+            raise ReadError(
+                f"{self._peer} goes on asking for new keys of TLS, and does not read what is sent"
+            )
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Call back in the hub whenever something may be read, until `unwatch`."""

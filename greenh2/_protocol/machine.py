@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
+from struct import Struct
 from time import monotonic
 
 from h2.config import H2Configuration
@@ -39,6 +40,8 @@ INITIAL_DATA = 16 * 1024
 #: answers (CVE-2019-9512, -9515), and empty DATA, WINDOW_UPDATE, resets and the like cost time (CVE-2019-9518).
 MAX_CHATTER = 10_000
 CHATTER_SPAN = 10.0
+_SETTING = Struct("!HL")
+_KNOWN = frozenset(SettingCodes)
 
 
 class Machine:
@@ -113,6 +116,8 @@ class Machine:
 
     def take(self, frame: Frame) -> Iterator[H2Event]:
         """Take SETTINGS or PING and yield what that means.  Raises h2's ProtocolError."""
+        if frame.kind == FrameType.SETTINGS:
+            frame = frame._replace(payload=_known(frame.payload))
         yield from self._h2.receive_data(frame_bytes(*frame))
         if frame.kind == FrameType.SETTINGS:
             # RFC 9113 section 6.5.2: initially there is no limit to this value. h2 says 2**32 + 1 for that.
@@ -142,6 +147,17 @@ class Machine:
     def outgoing(self) -> bytes:
         """Return what is to be said, once."""
         return self._h2.data_to_send()
+
+
+def _known(settings: bytes) -> bytes:
+    """Return the settings that have a meaning, each once; RFC 9113 section 6.5.2: the others are ignored.
+
+    h2 would keep all, in a hundred times their size, and take a second for what one frame may hold.
+    """
+    if len(settings) % _SETTING.size:
+        return settings  # of which h2 says what is wrong
+    known = {code: value for code, value in _SETTING.iter_unpack(settings) if code in _KNOWN}
+    return b"".join([_SETTING.pack(code, value) for code, value in known.items()])
 
 
 def _new_connection(encoder: Encoder) -> H2Connection:

@@ -28,6 +28,7 @@ _METHODS = {
     SOCKS5AuthMethod.NO_AUTH_REQUIRED: "none",
     SOCKS5AuthMethod.USERNAME_PASSWORD: "user name and password",
 }
+_VERSION = 5
 #: Bytes of an address by its type; a name says its own length in a byte of its own.
 _ADDRESS_LENGTHS = {1: 4, 4: 16}
 _NAME = 3
@@ -85,7 +86,10 @@ class Socks:
         while not self.wants_host and (length := self._length()) is not None and len(self._in) >= length:
             message, self._in = self._in[:length], self._in[length:]
             try:
-                if self._take(self._socks.receive_data(message)):
+                reply = self._socks.receive_data(message)
+                if isinstance(reply, SOCKS5AuthReply) and message[0] != _VERSION:  # socksio looks at the rest
+                    raise ProtocolError(f"its version is {message[0]}")
+                if self._take(reply):
                     self.rest = self._in
                     return True
             except ProtocolError as exc:

@@ -12,6 +12,7 @@ import gevent
 import pytest
 
 from greenh2._errors import ReadError
+from greenh2._net import channel as channels
 from greenh2._net import tls
 from greenh2._net.channel import Channel
 from tests.net.conftest import Dial, Pair, shake_hands
@@ -262,3 +263,39 @@ def test_new_keys_in_mid_stream_disturb_neither_direction(
             while b"line %d\n" % number not in key_updater.received():
                 gevent.sleep(0.005)
     channel.close()
+
+
+class Deaf:
+    """What a channel uses of a socket whose peer speaks, and reads nothing."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.fileno, self.recv, self.close = sock.fileno, sock.recv, sock.close
+
+    def settimeout(self, _seconds: float) -> None:
+        self._socket.settimeout(0.0)
+
+    def send(self, _data: memoryview | bytes) -> int:
+        raise BlockingIOError
+
+
+def test_answers_to_new_keys_do_not_pile_up_for_a_peer_that_does_not_read(
+    key_updater: KeyUpdater,
+    raw_server: RawServers,
+    certificates: Certificates,
+    dial: Dial,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channels, "_MOST_ANSWERS", 200)  # some 27 bytes each
+    server = raw_server(tls=False)
+    server.port = key_updater.port()
+    channel = dial(server)
+    context = tls.TlsSettings(verify=certificates.ca_file).context()
+    shake_hands(channel, context, "localhost", "the peer", 5.0)
+    assert channel.read() is None
+    channel._sock = cast("socket.socket", Deaf(channel._sock))
+    with pytest.raises(ReadError, match="does not read"):
+        for time in range(1, 30):
+            key_updater.renew(time)
+            assert channel.wait_readable(5.0)
+            assert channel.read() is None

@@ -133,6 +133,12 @@ def test_a_refusal_brings_the_next_attempt_on_while_others_hang(
     assert 0.24 <= took < 0.45
 
 
+def test_a_refusal_brings_one_attempt_on_and_not_all(live: RawServer, dead: Ports, refusing: Ports) -> None:
+    took, port = timed(at(refusing(), dead(), dead(), live.port))
+    assert took >= 0.49
+    assert port == live.port
+
+
 def test_an_address_of_an_unknown_family_is_passed_over(live: RawServer) -> None:
     odd: Address = (9999, ("127.0.0.1", 1))
     took, port = timed(lambda host, port: [odd, (socket.AF_INET, ("127.0.0.1", live.port))])

@@ -5,6 +5,7 @@ import time
 import gevent
 import pytest
 from h2.settings import SettingCodes
+from hyperframe.frame import PingFrame
 
 import greenh2
 from tests.support.clients import MakeClient
@@ -126,6 +127,30 @@ def test_a_suspected_connection_that_answers_is_used_again(
     gevent.sleep(0.6)  # the reaper looks at idle connections every half second
     assert client.get(server.url).text == "hello\n"
     assert len(server.stats().connections) == 1
+
+
+def test_who_waits_for_a_suspected_connection_gets_it_when_it_answers(
+    raw_server: RawServers, make_client: MakeClient
+) -> None:
+    server = raw_server()
+    client = make_client(limits=1, timeout=5.0)
+    holding = gevent.spawn(client.get, server.url)
+    peer = server.accept()
+    peer.greet()
+    first = peer.expect_request().stream_id
+    late = gevent.spawn(client.get, server.url, timeout=greenh2.Timeout(5.0, read=0.2))
+    peer.expect_request()
+    ping = peer.expect(PingFrame)
+    with pytest.raises(greenh2.ReadTimeout):
+        late.get()
+    waiting = gevent.spawn(client.get, server.url)
+    while "1 waiting" not in repr(client):
+        gevent.sleep(0.001)
+    peer.send(PingFrame(0, ping.opaque_data, flags=["ACK"]))
+    peer.answer(peer.expect_request().stream_id, 200, b"on the same")
+    assert waiting.get().text == "on the same"
+    peer.answer(first)
+    holding.get()
 
 
 def test_a_timeout_while_others_are_answered_casts_no_suspicion(

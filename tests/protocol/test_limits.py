@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from math import inf
+from struct import pack
 
 import pytest
 from h2.events import RequestReceived
@@ -11,6 +13,7 @@ from hyperframe.frame import SettingsFrame
 
 from greenh2._errors import LocalProtocolError
 from greenh2._protocol.events import CapacityChanged, RequestHead, WindowOpened
+from greenh2._protocol.frames import FrameType, frame_bytes
 from greenh2._protocol.http2 import Http2Protocol
 from greenh2._protocol.machine import INITIAL_STREAMS
 from tests.protocol.peers import GET, POST, Script, Talk, receive
@@ -175,6 +178,20 @@ def test_requests_are_understood_while_the_table_changes() -> None:
 def test_settings_that_nobody_knows_are_ignored() -> None:
     script = Script()
     assert script.say(SettingsFrame(0, {0xF0F0: 5})) == CHANGED
+
+
+def test_settings_that_nobody_knows_take_no_memory() -> None:
+    script = Script()
+    strange = frame_bytes(
+        FrameType.SETTINGS, 0, 0, b"".join(pack("!HL", code, 1) for code in range(1000, 11000))
+    )
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        assert script.say(strange) == CHANGED
+        assert tracemalloc.get_traced_memory()[0] - before < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_connection_whose_stream_ids_are_used_up_is_retired() -> None:

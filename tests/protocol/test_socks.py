@@ -83,6 +83,7 @@ def test_every_byte_may_come_alone_and_what_is_behind_belongs_to_the_tunnel(boun
         (PROXY, b"\x05\x01", "accepts no way"),  # GSSAPI
         (PROXY, ASK_PASSWORD + b"\x01\x01", "does not accept the user name and password"),
         (PROXY, b"\x05\x09", "does not speak SOCKS5"),
+        (PROXY, b"\x04" + ASK_PASSWORD[1:], "does not speak SOCKS5"),
         (PROXY, b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak SOCKS5"),
         (BARE, OPEN + b"\x04" + DONE[1:], "does not speak SOCKS5"),
         (BARE, OPEN + b"\x05\x77" + DONE[2:], "does not speak SOCKS5"),

@@ -5,9 +5,10 @@ import faulthandler
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import gevent
+import gevent.event
 import gevent.os
 import gevent.socket
 import pytest
@@ -219,6 +220,34 @@ def test_a_dial_that_is_to_be_repeated_is_repeated_by_the_parent_alone() -> None
     job.kill()
     transport.close()
     dead.close()
+
+
+@BOTH
+def test_an_upload_that_goes_on_in_the_child_is_told_that_it_is_the_parents(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client()
+    at_work, may_go_on = gevent.event.Event(), gevent.event.Event()
+
+    def body() -> Iterator[bytes]:
+        yield b"first"
+        at_work.set()
+        may_go_on.wait()
+        yield b"second"
+
+    uploading = gevent.spawn(client.post, f"{server.url}/echo", content=body())
+    assert at_work.wait(5)
+
+    def child() -> None:
+        client.get(server.url)  # which drops what is the parent's
+        may_go_on.set()
+        with pytest.raises(greenh2.ReadError, match="the process was forked"):
+            uploading.get(timeout=5)
+
+    in_a_child(child)
+    may_go_on.set()
+    assert uploading.get(timeout=5).text == "firstsecond"
 
 
 def test_the_child_closes_its_copies_without_a_word_to_the_server(

@@ -53,6 +53,20 @@ def test_after_an_hour_the_certificate_is_shown_again(
     assert [resumed(client, server) for _ in range(2)] == [False, True]
 
 
+def test_to_take_a_session_up_does_not_prolong_its_hour(
+    origin: OriginFactory, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = origin()
+    client = make_client(limits=NONE_KEPT)
+    begun = time.monotonic()
+    taken_up = []
+    for hours in (0.0, 0.6, 1.2):
+        now = begun + hours * sessions.LONGEST
+        monkeypatch.setattr(sessions, "monotonic", lambda now=now: now)
+        taken_up.append(resumed(client, server))
+    assert taken_up == [False, True, False]
+
+
 def test_a_session_is_not_taken_up_by_a_context_that_has_become_stricter(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
