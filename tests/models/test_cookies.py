@@ -140,6 +140,13 @@ def test_a_response_s_cookies_go_back_to_its_host() -> None:
     assert sent(cookies, "https://example.org/b") == "x=1; y=2"
 
 
+def test_user_and_password_in_a_url_are_no_part_of_the_host_of_its_cookies() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered("http://user:secret@a.example/", "a=1", "b=2; Domain=a.example"))
+    assert "secret" not in repr(cookies)
+    assert sent(cookies, "http://a.example/") == sent(cookies, "http://other:pass@a.example/") == "a=1; b=2"
+
+
 def test_a_response_s_cookies_do_not_go_to_another_host() -> None:
     cookies = Cookies()
     cookies.extract_cookies(answered("https://example.org/", "x=1"))
