@@ -137,6 +137,16 @@ def _taken_apart(
         )
     given: tuple[Any, ...] = file
     filename, content, content_type, headers = (*given, None, None)[:4]
+    if content_type is not None and not isinstance(content_type, str):
+        raise TypeError(f"The content type of the file {name!r} is a str or None, not {_type(content_type)}.")
+    if headers is not None and not isinstance(headers, Mapping):
+        raise TypeError(
+            f"The headers of the file {name!r} are a mapping of str to str, not {_type(headers)}."
+        )
+    for field, value in (headers or {}).items():
+        if not isinstance(field, str) or not isinstance(value, str):
+            kinds = f"{_type(field)} to {_type(value)}"
+            raise TypeError(f"The headers of the file {name!r} are a mapping of str to str, not of {kinds}.")
     return filename, content, content_type, headers or {}
 
 

@@ -311,6 +311,15 @@ def test_a_file_opened_as_text_is_refused_by_name(tmp_path: Path) -> None:
         ({"files": {"f": ("n",)}}, "a tuple of 1"),
         ({"files": {"f": (1, 2, 3, 4, 5)}}, "a tuple of 5"),
         ({"files": {"f": (3, b"x")}}, "The filename of 'f' is a str or None, not int"),
+        (
+            {"files": {"f": ("n", b"x", b"a/b")}},
+            "The content type of the file 'f' is a str or None, not bytes",
+        ),
+        ({"files": {"f": ("n", b"x", None, [("X", "1")])}}, "The headers of the file 'f' are a mapping"),
+        (
+            {"files": {"f": ("n", b"x", None, {"X": 1})}},
+            "The headers of the file 'f' are .* not of str to int",
+        ),
         ({"files": {3: b"x"}}, "The name of a part of a form is a str, not int"),
         ({"files": io.BytesIO(b"x")}, "files is a mapping or a list of pairs"),
         ({"files": [b"x"]}, "files is a mapping or a list of pairs"),
