@@ -184,6 +184,25 @@ def test_a_cookie_for_part_of_an_address_or_for_a_country_is_not_taken(
     assert (len(cookies), sent(cookies, f"http://{other}/")) == (0, None)
 
 
+@pytest.mark.parametrize(
+    ("url", "line", "taken"),
+    [
+        ("https://a.example/", "__Host-x=1; Secure; Path=/", True),
+        ("https://a.example/", "__Host-x=1; Secure; Path=/; Domain=a.example", False),
+        ("https://a.example/", "__Host-x=1; Secure; Path=/y", False),
+        ("https://a.example/", "__Host-x=1; Path=/", False),
+        ("http://a.example/", "__host-x=1; Secure; Path=/", False),
+        ("https://b.a.example/", "__Secure-x=1; Secure; Domain=a.example", True),
+        ("https://a.example/", "__Secure-x=1", False),
+        ("http://a.example/", "__secure-x=1; Secure", False),
+    ],
+)
+def test_a_cookie_whose_name_promises_what_is_not_so_is_not_taken(url: str, line: str, taken: bool) -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered(url, line))
+    assert bool(cookies) is taken
+
+
 def test_a_cookie_for_the_whole_address_is_taken() -> None:
     cookies = Cookies()
     cookies.extract_cookies(answered("http://127.0.0.1/", "x=1; Domain=127.0.0.1"))
