@@ -123,7 +123,7 @@ class Defaults:
                 "write the scheme, or the path with one slash."
             )
         path = self.base_url.raw_path + target.raw_path.lstrip(b"/")
-        return self.base_url.copy_with(raw_path=path, fragment=target.fragment or None)
+        return self.base_url.copy_with(raw_path=path, fragment=str(target).partition("#")[2] or None)
 
     def _with_own_params(self, target: URL, params: QueryParamTypes | None) -> QueryParamTypes | None:
         # A Request takes its params in place of the query of its URL.  Those that go with every request are

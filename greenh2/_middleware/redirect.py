@@ -149,7 +149,7 @@ def _target(request: Request, response: Response) -> URL:
         raise
     if request.url.fragment and not url.fragment:
         # RFC 9110 section 10.2.2: a fragment is inherited.
-        url = url.copy_with(fragment=request.url.fragment)
+        url = url.copy_with(fragment=str(request.url).partition("#")[2])
     return url
 
 

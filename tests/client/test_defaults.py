@@ -66,6 +66,7 @@ def test_params_of_client_and_call_are_merged(setting: Any, url: str, argument: 
         ("http://a.example/api", "", "http://a.example/api/"),
         ("http://a.example/api", "?q=1", "http://a.example/api/?q=1"),
         ("http://a.example/api", "x?q=1#part", "http://a.example/api/x?q=1#part"),
+        ("http://a.example/api", "x#50%2525", "http://a.example/api/x#50%2525"),
         ("http://a.example/a%2Fb", "c%2Fd", "http://a.example/a%2Fb/c%2Fd"),
         ("http://a.example/api", "https://b.example/x", "https://b.example/x"),
         ("http://u:p@a.example:81", "/x", "http://u:p@a.example:81/x"),

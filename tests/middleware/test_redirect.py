@@ -136,6 +136,7 @@ def test_a_location_beyond_ascii_is_percent_encoded() -> None:
 
 def test_the_fragment_is_inherited() -> None:
     assert str(after(Request("GET", "http://a.example/1#part"), "/2").url) == "http://a.example/2#part"
+    assert str(after(Request("GET", "http://a.example/1#50%2525"), "/2").url) == "http://a.example/2#50%2525"
 
 
 def test_a_fragment_in_the_location_wins() -> None:
