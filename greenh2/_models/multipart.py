@@ -152,7 +152,10 @@ def _taken_apart(
 
 def _own_name(file: object) -> str:
     name = getattr(file, "name", None)  # a number, if it was opened from a descriptor
-    return os.path.basename(os.fsdecode(name)) if isinstance(name, (str, bytes, os.PathLike)) else "upload"
+    if not isinstance(name, (str, bytes, os.PathLike)):
+        return "upload"
+    # A name on disk need not be UTF-8, which the name in a form is.
+    return os.path.basename(os.fsdecode(name)).encode("utf-8", "replace").decode("utf-8")
 
 
 def _head(name: str, filename: str | None, content_type: str | None, headers: Mapping[str, str]) -> bytes:

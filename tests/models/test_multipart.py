@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import Message
@@ -213,6 +214,13 @@ def test_a_file_is_named_as_it_was_opened(tmp_path: Path) -> None:
         named, unnamed = parts_of(post(files=[("f", file), ("g", numbered)]))
     assert (named.get_filename(), named.get_content_type()) == ("photo.png", "image/png")
     assert unnamed.get_filename() == "upload"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are Unicode")
+def test_a_file_whose_name_is_no_utf_8_can_be_sent(tmp_path: Path) -> None:
+    path = os.path.join(os.fsencode(tmp_path), b"caf\xe9.txt")
+    with open(path, "w+b") as file:
+        assert b'filename="caf?.txt"' in post(files={"f": file}).read()
 
 
 def test_a_large_file_is_sent_in_chunks_as_it_is_read(tmp_path: Path) -> None:
