@@ -12,6 +12,7 @@ from greenh2._middleware.hooks import EventHooks
 from greenh2._models.body import RequestContent, RequestData
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import Headers, HeaderTypes
+from greenh2._models.proxy import shown
 from greenh2._models.request import Request
 from greenh2._models.timeouts import Timeout, TimeoutTypes, UseClientDefault
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
@@ -162,7 +163,7 @@ def base_url_of(url: URL | str) -> URL:
     if base == URL(""):
         return base
     if not base.is_absolute_url:
-        raise InvalidURL(f"base_url is an absolute URL, as https://example.org/api/, not {base.redacted!r}")
+        raise InvalidURL(f"base_url is an absolute URL, as https://example.org/api/, not {shown(base)!r}")
     if base.query or base.fragment:
         raise InvalidURL(
             f"base_url has neither query nor fragment, not as {base.redacted!r}: say params= instead"

@@ -87,6 +87,11 @@ def test_a_base_url_is_absolute(base: str) -> None:
         build(base_url=base)
 
 
+def test_a_base_url_without_slashes_shows_no_password() -> None:
+    with pytest.raises(InvalidURL, match=r"not '\[secure\]@a.example/v1'"):
+        Client(base_url="user:hunter2@a.example/v1")
+
+
 @pytest.mark.parametrize("base", ["http://u:secret@a.example/?q=1", "http://a.example/#part"])
 def test_a_base_url_has_no_query_and_no_fragment(base: str) -> None:
     with pytest.raises(InvalidURL, match="neither query nor fragment") as caught:
