@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
 from typing import TypeVar, Union, overload
 from urllib.parse import parse_qsl, urlencode
 
@@ -152,7 +153,17 @@ def text_of(value: PrimitiveData) -> str:
             return "false"
         case int() | float():
             return str(value)
-        case bytes() | bytearray() | memoryview() | Collection() | Iterator():
+        case (
+            bytes()
+            | bytearray()
+            | memoryview()
+            | Mapping()
+            | list()
+            | tuple()
+            | AbstractSet()
+            | ValuesView()
+            | Iterator()
+        ):
             # Their str() would be sent, as of Python's source; it is for the caller to say what is meant.
             raise TypeError(
                 f"A value is text, a number, a bool or None, not {type(value).__name__}: make it text"
