@@ -449,6 +449,13 @@ def test_what_was_not_processed_is_sent_again_with_gevents_sleep() -> None:
         ("GET", URL, {"timeout": "hunter2"}, TypeError, "a number of seconds"),
         ("GET", URL, {"auth": "u:hunter2"}, TypeError, "auth is a pair"),
         ("GET", "https://a.example/", {"extensions": {"sni_hostname": 7}}, TypeError, "sni_hostname"),
+        (
+            "GET",
+            URL,
+            {"extensions": {"follow_redirects": "no"}},
+            TypeError,
+            "follow_redirects is True or False",
+        ),
         ("GET", 7, {}, TypeError, "int"),
     ],
 )
