@@ -370,8 +370,7 @@ class Client(Verbs):
         auth: AuthTypes | UseClientDefault | None,
         follow_redirects: bool | UseClientDefault,
     ) -> Request:
-        # What the middlewares and the transport read, they read from the extensions: a copy, for the caller
-        # may send the same request again with other wishes.
+        # Middlewares and transport read these: a copy, for the caller may send the same request otherwise again.
         defaults = self._defaults
         extensions = {
             "auth": defaults.auth,
@@ -386,7 +385,8 @@ class Client(Verbs):
         else:
             extensions["auth"] = auth_of(extensions["auth"])
         if follow_redirects is not USE_CLIENT_DEFAULT:
-            extensions["follow_redirects"] = checked_follow(follow_redirects)
+            extensions["follow_redirects"] = follow_redirects
+        checked_follow(extensions["follow_redirects"])
         timeout = extensions["timeout"] = timeout_of(extensions["timeout"])
         extensions["deadline"] = Deadline(timeout)
         return derive(request, extensions=extensions)

@@ -12,6 +12,7 @@ from greenh2._middleware.hooks import EventHooks
 from greenh2._models.body import RequestContent, RequestData
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import Headers, HeaderTypes
+from greenh2._models.proxy import shown
 from greenh2._models.request import Request
 from greenh2._models.timeouts import Timeout, TimeoutTypes, UseClientDefault
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
@@ -123,7 +124,7 @@ class Defaults:
                 "write the scheme, or the path with one slash."
             )
         path = self.base_url.raw_path + target.raw_path.lstrip(b"/")
-        return self.base_url.copy_with(raw_path=path, fragment=target.fragment or None)
+        return self.base_url.copy_with(raw_path=path, fragment=str(target).partition("#")[2] or None)
 
     def _with_own_params(self, target: URL, params: QueryParamTypes | None) -> QueryParamTypes | None:
         # A Request takes its params in place of the query of its URL.  Those that go with every request are
@@ -162,7 +163,7 @@ def base_url_of(url: URL | str) -> URL:
     if base == URL(""):
         return base
     if not base.is_absolute_url:
-        raise InvalidURL(f"base_url is an absolute URL, as https://example.org/api/, not {base.redacted!r}")
+        raise InvalidURL(f"base_url is an absolute URL, as https://example.org/api/, not {shown(base)!r}")
     if base.query or base.fragment:
         raise InvalidURL(
             f"base_url has neither query nor fragment, not as {base.redacted!r}: say params= instead"

@@ -38,6 +38,10 @@ def mount_table(
 ) -> Mounts[BaseTransport | Handler | None]:
     from greenh2._models.mounts import Mounts  # seldom wanted
 
+    if not isinstance(mounts, Mapping):
+        raise TypeError(
+            f'mounts is {{"https://": transport}}, by patterns of URLs, not {type(mounts).__name__}'
+        )
     return Mounts(mounts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Generator
 from typing import TypeAlias
+from urllib.parse import unquote_to_bytes
 
 from greenh2._middleware.derive import derive
 from greenh2._middleware.handler import Handler, closed_on_error, drain
@@ -127,7 +128,9 @@ def auth_in_url(url: URL) -> BasicAuth | None:
     """Return the user name and password written into a URL, if there are any."""
     if not url.userinfo:
         return None
-    return BasicAuth(url.username, url.password) if url.username or url.password else None
+    # Bytes, which need not be UTF-8.
+    username, _, password = url.userinfo.partition(b":")
+    return BasicAuth(unquote_to_bytes(username), unquote_to_bytes(password)) if username or password else None
 
 
 class Authenticate:

@@ -37,9 +37,7 @@ def with_cookies(request: Request, jar: Cookies) -> Request:
     """Return the request as it is to be sent: itself when there is no cookie to add."""
     once = request.extensions.get("cookies")
     if isinstance(once, Cookies) and len(once):
-        merged = Cookies(jar)
-        merged.update(once)
-        jar = merged
+        jar = _merged(jar, once)
     elif not jar:
         return request
     sent = derive(request, headers=request.headers.copy())
@@ -48,6 +46,17 @@ def with_cookies(request: Request, jar: Cookies) -> Request:
     if by_hand is not None:
         sent.headers["Cookie"] = beside(by_hand, sent.headers.get("cookie", ""))
     return sent
+
+
+def _merged(jar: Cookies, once: Cookies) -> Cookies:
+    merged = Cookies(jar)
+    merged.update(once)
+    # What goes to every URL would stand beside what this server has set under the same name, and not win.
+    names = {cookie.name for cookie in once.jar if not cookie.domain and cookie.path == "/"}
+    for cookie in list(merged.jar):
+        if cookie.name in names and (cookie.domain, cookie.path) != ("", "/"):
+            merged.delete(cookie.name, cookie.domain, cookie.path)
+    return merged
 
 
 def beside(by_hand: str, stored: str) -> str:

@@ -23,9 +23,10 @@ _ALGORITHMS: Final = {
 }
 # What no challenge may lack (RFC 7616 section 3.3).
 _REQUIRED: Final = {"realm", "nonce"}
-# A parameter, or the name of a scheme in front of one (RFC 9110 section 11.6.1).
+# A parameter, or the name of a scheme in front of one (RFC 9110 section 11.6.1).  What parts them is one class: two
+# runs of white space beside each other would be tried in every way, which a server could make to last for minutes.
 _TOKEN: Final = re.compile(
-    r'\s*,*\s*(?:([^\s,="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([^\s,="]+)(?=\s|,|$))'
+    r'[\s,]*(?:([^\s,="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([^\s,="]+)(?=\s|,|$))'
 )
 _ESCAPED: Final = re.compile(r"\\(.)")
 _TO_ESCAPE: Final = re.compile(r'(["\\])')

@@ -18,6 +18,10 @@ EventHooks: TypeAlias = dict[str, list[EventHook]]
 def event_hooks_of(hooks: Mapping[str, Iterable[EventHook]] | None) -> EventHooks:
     """Return lists of hooks for both events.  Raises ValueError or TypeError for what is never called."""
     checked: EventHooks = {"request": [], "response": []}
+    if hooks is not None and not isinstance(hooks, Mapping):
+        raise TypeError(
+            f'event_hooks is {{"request": [...], "response": [...]}}, lists of functions, not {type(hooks).__name__}'
+        )
     for event, functions in (hooks or {}).items():
         if event not in ("request", "response"):
             raise ValueError(f"event_hooks are for 'request' or 'response', not for {event!r}")

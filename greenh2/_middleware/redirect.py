@@ -129,8 +129,8 @@ def method_after(status: int, method: str) -> str:
 
 
 def _target(request: Request, response: Response) -> URL:
-    locations = set(response.headers.get_list("location"))
-    location = locations.pop()
+    locations = {value for name, value in response.headers.raw if name.lower() == b"location"}
+    location = _text(locations.pop())
     if locations:
         raise RemoteProtocolError(
             f"{response.status_code} from {request.url.redacted} has several Location headers that differ.",
@@ -149,8 +149,16 @@ def _target(request: Request, response: Response) -> URL:
         raise
     if request.url.fragment and not url.fragment:
         # RFC 9110 section 10.2.2: a fragment is inherited.
-        url = url.copy_with(fragment=request.url.fragment)
+        url = url.copy_with(fragment=str(request.url).partition("#")[2])
     return url
+
+
+def _text(location: bytes) -> str:
+    # By itself: Headers decode all values alike, and another one may be in another encoding.
+    try:
+        return location.decode("utf-8")
+    except UnicodeDecodeError:
+        return location.decode("iso-8859-1")
 
 
 def _redirected_or_none(request: Request, response: Response) -> Request | None:

@@ -11,10 +11,17 @@ from urllib.request import Request
 
 
 class CookiePolicy(DefaultCookiePolicy):
-    """Takes no cookie for ``.co.uk`` and the like, and none for part of an IP address (RFC 6265 section 5.1.3)."""
+    """Takes no cookie for ``.co.uk`` and the like, and none for part of an IP address (RFC 6265 section 5.1.3).
+
+    Nor one whose name promises by ``__Secure-`` or ``__Host-`` what is not so (RFC 6265bis section 4.1.3).
+    """
 
     def __init__(self) -> None:
         super().__init__(strict_domain=True)
+
+    def set_ok(self, cookie: Cookie, request: Request) -> bool:
+        """Tell whether a response may set this cookie."""
+        return _keeps_its_promise(cookie, request.type) and bool(super().set_ok(cookie, request))
 
     def set_ok_domain(self, cookie: Cookie, request: Request) -> bool:
         """Tell whether the host may set a cookie for this domain."""
@@ -22,6 +29,15 @@ class CookiePolicy(DefaultCookiePolicy):
             return cookie.domain.removeprefix(".") == host
         allowed: bool = super().set_ok_domain(cookie, request)
         return allowed
+
+
+def _keeps_its_promise(cookie: Cookie, scheme: str) -> bool:
+    name = cookie.name.lower()
+    if not name.startswith(("__secure-", "__host-")):
+        return True
+    if not cookie.secure or scheme != "https":
+        return False
+    return name.startswith("__secure-") or (cookie.path == "/" and not cookie.domain_specified)
 
 
 def _is_address(host: str) -> bool:

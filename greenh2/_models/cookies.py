@@ -224,7 +224,9 @@ class _JarRequest:
         self.origin_req_host = request.url.raw_host.decode("ascii")
 
     def get_full_url(self) -> str:
-        return str(self._request.url)
+        # Where a user and a password stand before the host, a jar takes them for part of it.
+        url = self._request.url
+        return str(url.copy_with(userinfo=None) if url.userinfo else url)
 
     def has_header(self, name: str) -> bool:
         return name in self._request.headers

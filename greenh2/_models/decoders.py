@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
@@ -209,14 +210,24 @@ class TextDecoder:
     Raises LookupError for an unknown encoding.
     """
 
-    __slots__ = ("_decoder",)
+    __slots__ = ("_decoder", "_name")
 
     def __init__(self, encoding: str = "utf-8") -> None:
+        self._name = codecs.lookup(encoding).name
         self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
 
     def decode(self, data: bytes) -> str:
         """Decode the next bytes, but for a character that is not complete."""
-        return self._decoder.decode(data)
+        try:
+            return self._decoder.decode(data)
+        except UnicodeError:
+            if self._name not in ("utf-16", "utf-32"):
+                raise
+            # Without a byte order mark, which bytes.decode() does not ask for: the machine's own order holds there.
+            data = self._decoder.getstate()[0] + data
+            self._name = f"{self._name}-{sys.byteorder[0]}e"
+            self._decoder = codecs.getincrementaldecoder(self._name)(errors="replace")
+            return self._decoder.decode(data)
 
     def flush(self) -> str:
         """Return what is left when the text is complete."""
@@ -313,6 +324,10 @@ class TextChunker:
 
 
 def _checked_size(size: int | None) -> int | None:
-    if size is not None and size < 1:
+    if size is None:
+        return None
+    if not isinstance(size, int):
+        raise TypeError(f"chunk_size is a number of bytes or characters, or None, not {size!r}")
+    if size < 1:
         raise ValueError(f"chunk_size is 1 or more, or None, not {size!r}")
     return size

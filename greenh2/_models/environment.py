@@ -94,7 +94,7 @@ class _Entry:
         self._port = ""
         if self._network is None:
             host, colon, port = rest.rpartition(":")
-            if colon and port.isdigit():
+            if colon and port.isascii() and port.isdigit():
                 rest, self._port = host, port
                 self._network = _network(host)
         self._everything = rest == "*"

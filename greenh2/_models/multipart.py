@@ -137,12 +137,25 @@ def _taken_apart(
         )
     given: tuple[Any, ...] = file
     filename, content, content_type, headers = (*given, None, None)[:4]
+    if content_type is not None and not isinstance(content_type, str):
+        raise TypeError(f"The content type of the file {name!r} is a str or None, not {_type(content_type)}.")
+    if headers is not None and not isinstance(headers, Mapping):
+        raise TypeError(
+            f"The headers of the file {name!r} are a mapping of str to str, not {_type(headers)}."
+        )
+    for field, value in (headers or {}).items():
+        if not isinstance(field, str) or not isinstance(value, str):
+            kinds = f"{_type(field)} to {_type(value)}"
+            raise TypeError(f"The headers of the file {name!r} are a mapping of str to str, not of {kinds}.")
     return filename, content, content_type, headers or {}
 
 
 def _own_name(file: object) -> str:
     name = getattr(file, "name", None)  # a number, if it was opened from a descriptor
-    return os.path.basename(os.fsdecode(name)) if isinstance(name, (str, bytes, os.PathLike)) else "upload"
+    if not isinstance(name, (str, bytes, os.PathLike)):
+        return "upload"
+    # A name on disk need not be UTF-8, which the name in a form is.
+    return os.path.basename(os.fsdecode(name)).encode("utf-8", "replace").decode("utf-8")
 
 
 def _head(name: str, filename: str | None, content_type: str | None, headers: Mapping[str, str]) -> bytes:

@@ -48,7 +48,7 @@ class Proxy:
         scheme = whole.scheme
         if scheme not in _PORTS:
             raise ValueError(
-                f"The proxy URL {_shown(whole)!r} has the scheme {scheme!r}: "
+                f"The proxy URL {shown(whole)!r} has the scheme {scheme!r}: "
                 "it is http, https, socks5 or socks5h, as in 'http://proxy.example.org:3128'"
             )
         if not whole.host:
@@ -136,7 +136,7 @@ def _credentials(auth: tuple[str, str] | None, given: list[tuple[bytes, bytes]])
     return [(name, b"Basic " + b64encode(":".join(auth).encode("utf-8")))]  # RFC 7617
 
 
-def _shown(url: URL) -> str:
+def shown(url: URL) -> str:
     """Return a URL as text without its password, also where "//" is missing, and it is a path."""
     text = url.redacted
     return text if url.host or "@" not in text else f"[secure]@{text.rpartition('@')[2]}"

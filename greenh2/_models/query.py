@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
 from typing import TypeVar, Union, overload
 from urllib.parse import parse_qsl, urlencode
 
@@ -150,7 +151,19 @@ def text_of(value: PrimitiveData) -> str:
             return "true"
         case False:
             return "false"
-        case bytes() | Mapping() | list() | tuple() | set() | frozenset():
+        case int() | float():
+            return str(value)
+        case (
+            bytes()
+            | bytearray()
+            | memoryview()
+            | Mapping()
+            | list()
+            | tuple()
+            | AbstractSet()
+            | ValuesView()
+            | Iterator()
+        ):
             # Their str() would be sent, as of Python's source; it is for the caller to say what is meant.
             raise TypeError(
                 f"A value is text, a number, a bool or None, not {type(value).__name__}: make it text"

@@ -431,6 +431,9 @@ def test_what_was_not_processed_is_sent_again_with_gevents_sleep() -> None:
         ("GET", URL, {"params": {"a": {"b": "hunter2"}}}, TypeError, "not dict: make it text"),
         ("GET", URL, {"params": {"a": [1, ["hunter2"]]}}, TypeError, "not list: make it text"),
         ("GET", URL, {"params": {"a": b"hunter2"}}, TypeError, "not bytes: make it text"),
+        ("GET", URL, {"params": {"a": bytearray(b"hunter2")}}, TypeError, "not bytearray: make it text"),
+        ("GET", URL, {"params": {"a": {"hunter2": 1}.keys()}}, TypeError, "not dict_keys: make it text"),
+        ("GET", URL, {"params": {"a": iter(["hunter2"])}}, TypeError, "not list_iterator: make it text"),
         ("GET", URL, {"cookies": {"a": 7}}, TypeError, "value of the cookie 'a' is str, not int"),
         ("GET", URL, {"cookies": {7: "hunter2"}}, TypeError, "name of a cookie is str, not int: 7"),
         ("GET", URL, {"cookies": "a=hunter2"}, TypeError, "cookies are a mapping .* not str"),
@@ -446,6 +449,13 @@ def test_what_was_not_processed_is_sent_again_with_gevents_sleep() -> None:
         ("GET", URL, {"timeout": "hunter2"}, TypeError, "a number of seconds"),
         ("GET", URL, {"auth": "u:hunter2"}, TypeError, "auth is a pair"),
         ("GET", "https://a.example/", {"extensions": {"sni_hostname": 7}}, TypeError, "sni_hostname"),
+        (
+            "GET",
+            URL,
+            {"extensions": {"follow_redirects": "no"}},
+            TypeError,
+            "follow_redirects is True or False",
+        ),
         ("GET", 7, {}, TypeError, "int"),
     ],
 )

@@ -66,6 +66,7 @@ def test_params_of_client_and_call_are_merged(setting: Any, url: str, argument: 
         ("http://a.example/api", "", "http://a.example/api/"),
         ("http://a.example/api", "?q=1", "http://a.example/api/?q=1"),
         ("http://a.example/api", "x?q=1#part", "http://a.example/api/x?q=1#part"),
+        ("http://a.example/api", "x#50%2525", "http://a.example/api/x#50%2525"),
         ("http://a.example/a%2Fb", "c%2Fd", "http://a.example/a%2Fb/c%2Fd"),
         ("http://a.example/api", "https://b.example/x", "https://b.example/x"),
         ("http://u:p@a.example:81", "/x", "http://u:p@a.example:81/x"),
@@ -84,6 +85,11 @@ def test_two_slashes_are_no_path() -> None:
 def test_a_base_url_is_absolute(base: str) -> None:
     with pytest.raises(InvalidURL, match="base_url is an absolute URL"):
         build(base_url=base)
+
+
+def test_a_base_url_without_slashes_shows_no_password() -> None:
+    with pytest.raises(InvalidURL, match=r"not '\[secure\]@a.example/v1'"):
+        Client(base_url="user:hunter2@a.example/v1")
 
 
 @pytest.mark.parametrize("base", ["http://u:secret@a.example/?q=1", "http://a.example/#part"])

@@ -140,6 +140,11 @@ def test_each_redirect_is_mounted_anew() -> None:
     assert client.get("http://a.example/").text == "https"
 
 
+def test_mounts_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(TypeError, match="by patterns of URLs, not list"):
+        Client(transport=named("own"), mounts=[named("https")])  # type: ignore[arg-type]  # what is tested
+
+
 def test_none_means_by_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = {"all://a.example": None}
     assert proxy_for(Client(proxy=P, mounts=mounts), "http://a.example") is None

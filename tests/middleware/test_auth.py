@@ -235,6 +235,7 @@ def test_what_stands_for_no_auth_is_refused_without_showing_it(auth: Any) -> Non
 
 def test_user_and_password_of_a_url_are_decoded() -> None:
     assert auth_in_url(URL("http://jo%40x:p%3A@a.example/")) == BasicAuth("jo@x", "p:")
+    assert auth_in_url(URL("http://jo:p%E9%C3%A9@a.example/")) == BasicAuth("jo", b"p\xe9\xc3\xa9")
 
 
 def test_a_url_without_a_user_has_no_auth() -> None:

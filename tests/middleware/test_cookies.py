@@ -35,6 +35,19 @@ def test_cookies_of_one_call_win_over_the_jar() -> None:
     assert jar["a"] == "1"
 
 
+def test_cookies_of_one_call_win_over_those_that_the_server_has_set() -> None:
+    jar = Cookies()
+    jar.set("a", "server", domain="a.example")
+    jar.set("a", "deeper", path="/x")
+    jar.set("b", "server", domain="a.example")
+    once = Cookies({"a": "once"})
+    once.set("b", "elsewhere", domain="b.example")
+    request = Request("GET", "http://a.example/x", extensions={"cookies": once})
+    sent = with_cookies(request, jar).headers["cookie"]
+    assert sorted(sent.split("; ")) == ["a=once", "b=server"]
+    assert len(jar) == 3
+
+
 def test_empty_cookies_of_one_call_change_nothing() -> None:
     request = Request("GET", "http://a.example/", extensions={"cookies": Cookies()})
     assert with_cookies(request, Cookies()) is request

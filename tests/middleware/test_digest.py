@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from time import process_time
 
 import pytest
 
@@ -172,6 +173,19 @@ def test_the_best_of_several_challenges_is_met() -> None:
     challenge = challenge_of(unauthorized(several))
     assert challenge is not None
     assert (challenge.nonce, challenge.algorithm) == ("2", "SHA-256")
+
+
+def test_a_challenge_with_a_long_gap_is_read_in_no_time() -> None:
+    response = unauthorized(f'Digest{" " * 16_000}"')
+    started = process_time()
+    assert challenge_of(response) is None
+    assert process_time() - started < 1.0  # it took several seconds where gaps were tried in every way
+
+
+def test_empty_elements_between_challenges_are_passed_over() -> None:
+    challenge = challenge_of(unauthorized('Basic realm="b", , ,Digest realm="r", , nonce="1"'))
+    assert challenge is not None
+    assert (challenge.realm, challenge.nonce) == ("r", "1")
 
 
 def test_the_password_is_not_shown() -> None:

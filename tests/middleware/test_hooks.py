@@ -89,3 +89,8 @@ def test_hooks_for_an_unknown_event_are_refused() -> None:
 def test_a_hook_that_cannot_be_called_is_refused() -> None:
     with pytest.raises(TypeError, match="An event hook is a function, not str"):
         event_hooks_of({"request": ["print"]})  # type: ignore[list-item]  # what is tested
+
+
+def test_hooks_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(TypeError, match="lists of functions, not list"):
+        event_hooks_of([print])  # type: ignore[arg-type]  # what is tested

@@ -134,8 +134,15 @@ def test_a_location_beyond_ascii_is_percent_encoded() -> None:
     assert after(Request("GET", "https://a.example/"), "/Z\u00fcrich 1").url.raw_path == b"/Z%C3%BCrich%201"
 
 
+@pytest.mark.parametrize("location", [b"/Z\xc3\xbcrich", b"/Z\xfcrich"])
+def test_a_location_is_understood_whatever_other_headers_are_encoded_in(location: bytes) -> None:
+    response = Response(302, headers=[(b"X-Author", b"J\xe9r\xf4me"), (b"Location", location)])
+    assert redirected(Request("GET", "https://a.example/"), response).url.raw_path == b"/Z%C3%BCrich"
+
+
 def test_the_fragment_is_inherited() -> None:
     assert str(after(Request("GET", "http://a.example/1#part"), "/2").url) == "http://a.example/2#part"
+    assert str(after(Request("GET", "http://a.example/1#50%2525"), "/2").url) == "http://a.example/2#50%2525"
 
 
 def test_a_fragment_in_the_location_wins() -> None:

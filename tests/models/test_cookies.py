@@ -140,6 +140,13 @@ def test_a_response_s_cookies_go_back_to_its_host() -> None:
     assert sent(cookies, "https://example.org/b") == "x=1; y=2"
 
 
+def test_user_and_password_in_a_url_are_no_part_of_the_host_of_its_cookies() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered("http://user:secret@a.example/", "a=1", "b=2; Domain=a.example"))
+    assert "secret" not in repr(cookies)
+    assert sent(cookies, "http://a.example/") == sent(cookies, "http://other:pass@a.example/") == "a=1; b=2"
+
+
 def test_a_response_s_cookies_do_not_go_to_another_host() -> None:
     cookies = Cookies()
     cookies.extract_cookies(answered("https://example.org/", "x=1"))
@@ -175,6 +182,25 @@ def test_a_cookie_for_part_of_an_address_or_for_a_country_is_not_taken(
     cookies = Cookies()
     cookies.extract_cookies(answered(f"http://{setter}/", f"x=1; Domain={domain}"))
     assert (len(cookies), sent(cookies, f"http://{other}/")) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "line", "taken"),
+    [
+        ("https://a.example/", "__Host-x=1; Secure; Path=/", True),
+        ("https://a.example/", "__Host-x=1; Secure; Path=/; Domain=a.example", False),
+        ("https://a.example/", "__Host-x=1; Secure; Path=/y", False),
+        ("https://a.example/", "__Host-x=1; Path=/", False),
+        ("http://a.example/", "__host-x=1; Secure; Path=/", False),
+        ("https://b.a.example/", "__Secure-x=1; Secure; Domain=a.example", True),
+        ("https://a.example/", "__Secure-x=1", False),
+        ("http://a.example/", "__secure-x=1; Secure", False),
+    ],
+)
+def test_a_cookie_whose_name_promises_what_is_not_so_is_not_taken(url: str, line: str, taken: bool) -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered(url, line))
+    assert bool(cookies) is taken
 
 
 def test_a_cookie_for_the_whole_address_is_taken() -> None:

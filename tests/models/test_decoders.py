@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -248,6 +250,15 @@ def test_an_unknown_encoding_is_a_lookup_error() -> None:
         TextDecoder("no-such-encoding")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF16", "utf-32"])
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_text_without_a_byte_order_mark_is_decoded_as_bytes_are(encoding: str, order: str) -> None:
+    data = "aü\u20ac".encode(f"{codecs.lookup(encoding).name}-{order}")
+    decoder = TextDecoder(encoding)
+    text = "".join(decoder.decode(data[place : place + 1]) for place in range(len(data)))
+    assert text + decoder.flush() == data.decode(encoding, "replace")
+
+
 def lines_of(*pieces: str) -> list[str]:
     decoder = LineDecoder()
     return [*[line for piece in pieces for line in decoder.decode(piece)], *decoder.flush()]
@@ -314,3 +325,11 @@ def test_without_a_size_pieces_are_left_as_they_are() -> None:
 def test_a_chunk_has_at_least_one_byte_or_character(chunker: Callable[[int], object], size: int) -> None:
     with pytest.raises(ValueError, match="1 or more"):
         chunker(size)
+
+
+@pytest.mark.parametrize("size", ["8", 1.5])
+def test_a_chunk_has_a_whole_number_of_bytes(size: Any) -> None:
+    with pytest.raises(
+        TypeError, match=f"chunk_size is a number of bytes or characters, or None, not {size!r}"
+    ):
+        ByteChunker(size)

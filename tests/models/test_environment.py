@@ -121,6 +121,7 @@ def test_what_is_no_proxy_is_refused_by_the_name_of_its_variable(name: str, valu
         ("[fd00::/8]", "http://[fd12::1]", True),
         ("fd00::/8", "http://[fe80::1]", False),
         ("::/0", "http://127.0.0.1", False),
+        ("a.example:²", "http://a.example", False),
         ("fe80::1", "http://[fe80::1%25eth0]", True),
     ],
 )

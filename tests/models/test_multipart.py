@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import Message
@@ -215,6 +216,13 @@ def test_a_file_is_named_as_it_was_opened(tmp_path: Path) -> None:
     assert unnamed.get_filename() == "upload"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are Unicode")
+def test_a_file_whose_name_is_no_utf_8_can_be_sent(tmp_path: Path) -> None:
+    path = os.path.join(os.fsencode(tmp_path), b"caf\xe9.txt")
+    with open(path, "w+b") as file:
+        assert b'filename="caf?.txt"' in post(files={"f": file}).read()
+
+
 def test_a_large_file_is_sent_in_chunks_as_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "large"
     path.write_bytes(b"x" * (3 * CHUNK_SIZE))
@@ -311,6 +319,15 @@ def test_a_file_opened_as_text_is_refused_by_name(tmp_path: Path) -> None:
         ({"files": {"f": ("n",)}}, "a tuple of 1"),
         ({"files": {"f": (1, 2, 3, 4, 5)}}, "a tuple of 5"),
         ({"files": {"f": (3, b"x")}}, "The filename of 'f' is a str or None, not int"),
+        (
+            {"files": {"f": ("n", b"x", b"a/b")}},
+            "The content type of the file 'f' is a str or None, not bytes",
+        ),
+        ({"files": {"f": ("n", b"x", None, [("X", "1")])}}, "The headers of the file 'f' are a mapping"),
+        (
+            {"files": {"f": ("n", b"x", None, {"X": 1})}},
+            "The headers of the file 'f' are .* not of str to int",
+        ),
         ({"files": {3: b"x"}}, "The name of a part of a form is a str, not int"),
         ({"files": io.BytesIO(b"x")}, "files is a mapping or a list of pairs"),
         ({"files": [b"x"]}, "files is a mapping or a list of pairs"),

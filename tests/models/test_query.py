@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+from collections import UserString
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -28,6 +30,7 @@ text = st.text(st.characters(codec="utf-8"), max_size=10)
         ({"a": ["1", 2], "b": (None,)}, [("a", "1"), ("a", "2"), ("b", "")]),
         ([("a", 1), ("a", True)], [("a", "1"), ("a", "true")]),
         (QueryParams("a=1"), [("a", "1")]),
+        ({"a": UserString("x y"), "b": UUID(int=1)}, [("a", "x y"), ("b", str(UUID(int=1)))]),
     ],
 )
 def test_params_are_made_from_many_things(params: Any, pairs: list[tuple[str, str]]) -> None:
