@@ -93,7 +93,7 @@ class Fuzzer:
         self.tally = Tally()
         self._server = Server()
         # Sent again at once: the pause between attempts is not what is looked for.
-        with mock.patch.object(_client, "sleep", lambda _: gevent.sleep(0)):
+        with mock.patch.object(_client, "pause", lambda _: gevent.sleep(0)):
             self._clients = {http2: self._client(http2) for http2 in (True, False)}
         self._escaped: list[str] = []
         self._hub = cast("Any", gevent.get_hub())
