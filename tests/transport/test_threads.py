@@ -142,10 +142,6 @@ def test_closing_in_one_thread_wakes_the_requests_of_another(
     assert job.get(timeout=3) is greenh2.CloseError
 
 
-@pytest.mark.skipif(
-    os.environ.get("GEVENT_LOOP", "").startswith("libuv"),
-    reason="gevent's destroy() does not return in a thread whose libuv loop has a running watcher",
-)
 def test_a_transport_that_another_thread_closes_before_its_pool_is_there_sends_nothing(
     origin: OriginFactory,
 ) -> None:
@@ -167,6 +163,10 @@ def test_a_transport_that_another_thread_closes_before_its_pool_is_there_sends_n
     assert not server.stats().connections
 
 
+@pytest.mark.skipif(
+    os.environ.get("GEVENT_LOOP", "").startswith("libuv"),
+    reason="gevent's destroy() does not return in a thread whose libuv loop has a running watcher",
+)
 def test_a_thread_may_destroy_its_hub_and_go_on(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin()
     client = make_client(timeout=None)
