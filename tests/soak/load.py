@@ -21,6 +21,8 @@ from tests.support.leaks import Census
 #: One request in so many is ended from outside.
 _ENDED = 50
 _PARTS = 10
+#: mallopt(3): from which size on a block is a mapping of its own; set, it does not grow by itself.
+_M_MMAP_THRESHOLD = -3
 
 
 @dataclass
@@ -42,6 +44,12 @@ class Report:
         Where the heap has holes is chance: of one state of the process it makes some hundredths more or less.
         """
         return median(self.memory[-3:]) / median(self.memory[1:4]) - 1
+
+
+def keep_large_blocks_apart() -> None:
+    """Have glibc give large blocks back when they are freed, so that it is not chance what the heap keeps of them."""
+    if (option := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        option(_M_MMAP_THRESHOLD, 128 * 1024)
 
 
 def resident() -> int:
@@ -67,6 +75,7 @@ class Soak:
 
     def run(self) -> Report:
         """Run it to its end."""
+        keep_large_blocks_apart()
         census = Census()
         started = time.monotonic()
         try:

@@ -13,6 +13,7 @@ import pytest
 
 import greenh2
 from greenh2._connection.connection import Connection
+from greenh2._net.dns import Address, resolve
 from greenh2._protocol.http2 import Http2Protocol
 from greenh2._protocol.machine import CONNECTION_WINDOW
 from tests.support.clients import BOTH, MakeClient
@@ -32,6 +33,12 @@ PHASES = {
     "send": "head",
     "read": "body",
 }
+
+
+def unhurried(host: str, port: int) -> list[Address]:
+    """Resolve a name as slowly as a nameserver would: on this machine alone it is over before anybody strikes."""
+    gevent.sleep(0.005)
+    return resolve(host, port)
 
 
 def phase_of(greenlet: "gevent.Greenlet[..., Any]") -> str:
@@ -112,6 +119,7 @@ def test_whatever_a_request_is_doing_when_it_is_killed_it_leaves_nothing(
 ) -> None:
     servers = [origin(alpn=alpn, max_concurrent_streams=20) for _ in range(3)]
     client = make_client(limits=greenh2.Limits(max_connections=PLACES, keepalive_expiry=0.3), timeout=20.0)
+    client._transport._dialer.resolver = unhurried  # type: ignore[union-attr]
     storm = Storm(client, servers, seed=1)
     gevent.joinall([gevent.spawn(storm.work) for _ in range(WORKERS)], raise_error=True)
     assert storm.wrong == []
