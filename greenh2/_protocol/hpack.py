@@ -19,7 +19,7 @@ from hpack.table import HeaderTable
 from greenh2._protocol.events import Fields
 from greenh2._protocol.fields import FieldSection, regular_fields, section_size
 from greenh2._protocol.frames import FrameViolation
-from greenh2._protocol.memory import Memory, Remembered, TableState
+from greenh2._protocol.memory import MAX_STATES, Memory, Remembered, TableState
 
 #: The most of a peer's SETTINGS_HEADER_TABLE_SIZE that the encoder makes use of (bytes; RFC 7541's default).
 MAX_ENCODER_TABLE = 4096
@@ -176,8 +176,10 @@ class BlockEncoder(BoundedEncoder):
         lasting = indexable and len(name) + len(value) <= MAX_INDEXED_FIELD
         met = lasting and field in self._memory.met
         piece = self.add((name, value), sensitive=not met, huffman=lasting)
-        following = self._memory.another_state() if self.header_table.added else None
+        following = self._memory.state_after(self._state) if self.header_table.added else None
         self.header_table.added.clear()
+        if following is not None and following.depth > MAX_STATES:
+            return piece, following
         if met or not lasting:
             self._state.pieces.keep(field, (piece, following), len(name) + len(value) + len(piece))
         else:

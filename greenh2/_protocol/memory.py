@@ -51,9 +51,11 @@ class Remembered(dict[K, V]):
 class TableState:
     """What an encoder's table holds, by what is encoded to what while it is so."""
 
-    __slots__ = ("blocks", "pieces")
+    __slots__ = ("blocks", "depth", "pieces")
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = 0) -> None:
+        #: How many states led here: an early one, which a quiet connection may hold for long, must not hold all later.
+        self.depth = depth
         #: A field, what it is encoded to, and the state that this leads to; None where it stays the same.
         self.pieces: Remembered[tuple[bytes, bytes], tuple[bytes, TableState | None]] = Remembered(
             MAX_OF_STATE
@@ -80,10 +82,10 @@ class Memory:
         self.empty_table = TableState()
         self._states = 0
 
-    def another_state(self) -> TableState:
+    def state_after(self, state: TableState) -> TableState:
         """Return a state of which nothing is known; forget all states for new connections when there are too many."""
         self._states += 1
         if self._states > MAX_STATES:
             self._states = 0
             self.empty_table = TableState()
-        return TableState()
+        return TableState(state.depth + 1)

@@ -267,6 +267,19 @@ def test_requests_that_change_the_table_without_end_are_encoded_rightly_on_new_c
                 assert decoder.decode(encode(encoder, *fields), raw=True) == pseudo() + fields
 
 
+def test_a_state_that_a_quiet_connection_holds_does_not_hold_all_that_come_after_it() -> None:
+    memory = Memory()
+    quiet, busy = memory.empty_table, BlockEncoder(memory)
+    for number in range(4 * MAX_STATES):
+        for _ in range(2):
+            encode(busy, (b"x-number", b"%d" % number))
+    held, left = 0, [quiet]
+    while left:
+        held += 1
+        left += [state for _, state in left.pop().pieces.values() if state is not None]
+    assert held == MAX_STATES + 1
+
+
 def test_a_connection_whose_table_holds_what_another_s_does_takes_its_blocks_from_it() -> None:
     memory = Memory()
     fields = [(b"x-team", b"tea"), (b"accept", b"*/*")]
