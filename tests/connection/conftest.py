@@ -10,6 +10,8 @@ import pytest
 import greenh2
 from greenh2._connection.connection import Connection
 from greenh2._connection.dial import Dialer
+from greenh2._connection.exchange import Exchange
+from greenh2._models.body import BytesBody
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline, Timeout
 from greenh2._net.tls import TlsSettings
@@ -98,6 +100,17 @@ def h2(raw_server: RawServers) -> Ends:
 def http1(raw_server: RawServers) -> Ends:
     """An HTTP/1.1 connection and its peer."""
     return connect(raw_server, http2=False)
+
+
+def in_mid_answer(ends: Ends) -> tuple[Exchange, int]:
+    """Send a request, and return its exchange and the stream's number when the head of the answer is there."""
+    connection, peer = ends
+    exchange = connection.open()
+    job = gevent.spawn(exchange.send, HEAD, BytesBody(b""), 0, deadline())
+    stream_id = peer.expect_request().stream_id
+    peer.send(peer.head(stream_id))
+    job.get()
+    return exchange, stream_id
 
 
 def deadline() -> Deadline:

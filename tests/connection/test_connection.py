@@ -11,7 +11,7 @@ import greenh2
 from greenh2._errors import CloseError, RemoteProtocolError
 from greenh2._models.body import BytesBody, IterableBody
 from greenh2._protocol.events import Event
-from tests.connection.conftest import HEAD, UPLOAD, Converse, Ends, deadline
+from tests.connection.conftest import HEAD, UPLOAD, Converse, Ends, deadline, in_mid_answer
 from tests.support.rawserver import data
 
 # -- facts -------------------------------------------------------------------------------------------------------
@@ -210,11 +210,7 @@ def test_a_reserved_exchange_of_a_closed_connection_was_not_processed(h2: Ends) 
 
 def test_a_closed_exchange_cannot_be_read(h2: Ends) -> None:
     connection, peer = h2
-    exchange = connection.open()
-    job = gevent.spawn(exchange.send, HEAD, BytesBody(b""), 0, deadline())
-    stream_id = peer.expect_request().stream_id
-    peer.send(peer.head(stream_id))
-    job.get()
+    exchange, stream_id = in_mid_answer(h2)
     exchange.close()
     peer.expect_reset(stream_id, ErrorCodes.CANCEL)
     with pytest.raises(greenh2.StreamClosed):
@@ -257,12 +253,8 @@ def test_a_write_that_fails_while_a_peer_never_stops_ends_the_connection(
 def test_a_write_that_fails_while_much_is_there_to_be_taken_does_not_hold_others_up_for_long(
     h2: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection, peer = h2
-    exchange = connection.open()
-    job = gevent.spawn(exchange.send, HEAD, BytesBody(b""), 0, deadline())
-    stream_id = peer.expect_request().stream_id
-    peer.send(peer.head(stream_id))
-    job.get()
+    connection, _ = h2
+    exchange, stream_id = in_mid_answer(h2)
     small = DataFrame(stream_id, b"x").serialize() * 20_000
     monkeypatch.setattr(connection.channel, "read", lambda: small)
     turns: list[bool] = []

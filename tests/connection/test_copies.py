@@ -8,16 +8,12 @@ from h2.errors import ErrorCodes
 from hyperframe.frame import PingFrame
 
 from greenh2._models.body import BytesBody
-from tests.connection.conftest import HEAD, Ends, deadline
+from tests.connection.conftest import HEAD, Ends, deadline, in_mid_answer
 
 
 def test_an_exchange_may_be_ended_from_a_finalizer(h2: Ends) -> None:
     connection, peer = h2
-    exchange = connection.open()
-    job = gevent.spawn(exchange.send, HEAD, BytesBody(b""), 0, deadline())
-    stream_id = peer.expect_request().stream_id
-    peer.send(peer.head(stream_id))
-    job.get()
+    exchange, stream_id = in_mid_answer(h2)
     connection.leave_soon(exchange)
     assert not exchange.over
     peer.expect_reset(stream_id, ErrorCodes.CANCEL)
