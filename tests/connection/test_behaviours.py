@@ -63,17 +63,18 @@ def test_a_reset_wakes_who_reads_at_once(talk: Converse) -> None:
 
 def test_a_stalled_upload_holds_none_of_the_connection_s_window(talk: Converse) -> None:
     it = talk()
-    it.request("GET")
+    first = it.request("GET")
     it.peer.send(SettingsFrame(0, {4: 10}))
     it.peer.answer(it.peer.expect_request().stream_id)
+    first.get()
     stalled = it.request("POST", content=bytes(WINDOW))
-    first = it.peer.expect_request().stream_id
-    take(it.peer, first, 10)
+    one = it.peer.expect_request().stream_id
+    take(it.peer, one, 10)
     other = it.request("POST", content=bytes(WINDOW - 10))
-    second = it.peer.expect_request().stream_id
-    it.peer.send(WindowUpdateFrame(second, WINDOW))
-    take(it.peer, second, WINDOW - 10)
-    for stream_id in first, second:
+    two = it.peer.expect_request().stream_id
+    it.peer.send(WindowUpdateFrame(two, WINDOW))
+    take(it.peer, two, WINDOW - 10)
+    for stream_id in one, two:
         it.peer.answer(stream_id, 413)
     assert [job.get().status_code for job in (stalled, other)] == [413, 413]
 

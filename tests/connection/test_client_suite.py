@@ -336,6 +336,7 @@ def test_settings_are_acknowledged_at_once(
     raw_server: RawServers, make_client: MakeClient, tls: bool
 ) -> None:
     it = stage(raw_server, make_client, tls)
+    it.peer.expect_taken()
     it.peer.send(SettingsFrame(0, {2: 0}))  # ENABLE_PUSH
     it.peer.expect(SettingsFrame, flags={"ACK"})
     it.peer.answer(it.stream_id)

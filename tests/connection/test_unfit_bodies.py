@@ -129,7 +129,7 @@ def test_a_shrunken_window_is_kept_to_though_the_iterator_was_at_work(talk: Conv
     stream_id = it.peer.expect_request().stream_id
     assert asked.wait(5.0)
     it.peer.send(SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 3000}))
-    it.peer.expect(SettingsFrame)
+    it.peer.expect_taken()
     go_on.set()
     assert len(it.peer.expect(DataFrame).data) == 3000
     it.peer.open_window(stream_id, 2000)

@@ -68,6 +68,7 @@ def secure(raw_server: RawServers, dial: Dial, certificates: Certificates) -> Pa
     shaking = gevent.spawn(shake_hands, channel, context, "localhost", "the peer", 5.0)
     peer = server.accept()
     shaking.get()
+    hear_out(channel, peer)
     return channel, peer
 
 
@@ -75,15 +76,28 @@ def secure(raw_server: RawServers, dial: Dial, certificates: Certificates) -> Pa
 def nested(secure: Pair, certificates: Certificates) -> Iterator[Pair]:
     """A channel with TLS in TLS, and its peer."""
     outer, peer = secure
-    outer.read()  # what TLS itself has to say
     channel = stack(outer, outer._sock, "the peer", b"")
     context = tls.TlsSettings(verify=certificates.ca_file).context()
     shaking = gevent.spawn(shake_hands, channel, context, "localhost", "the peer", 5.0)
     inner = peer.within()
     inner.start_tls(server_context(certificates))
     shaking.get()
+    hear_out(channel, inner)
     yield channel, inner
     channel.close()
+
+
+def hear_out(channel: Channel, peer: H2Peer) -> None:
+    """Read what TLS itself has to say after the handshake: unread, it would make a reset of the channel's end."""
+    peer.send_bytes(b".")
+    assert read_some(channel) == b"."
+
+
+def read_some(channel: Channel) -> bytes:
+    """Wait for something to read; TLS may have something of its own to say first."""
+    while (data := channel.read()) is None:
+        assert channel.wait_readable(5.0)
+    return data
 
 
 def shake_hands(channel: Channel, context: ssl.SSLContext, hostname: str, peer: str, seconds: float) -> None:

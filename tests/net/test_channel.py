@@ -11,18 +11,11 @@ from greenh2._net import tcp
 from greenh2._net.channel import Channel
 from greenh2._net.dns import resolve
 from greenh2._net.tcp import PlainSocket
-from tests.net.conftest import Dial, Pair
+from tests.net.conftest import Dial, Pair, read_some
 from tests.support.rawserver import RawServers
 
 MUCH = 12 * 1024 * 1024
 """More than the kernel takes for a peer that does not read."""
-
-
-def read_some(channel: Channel) -> bytes:
-    """Wait for something to read; TLS may have something of its own to say first."""
-    while (data := channel.read()) is None:
-        assert channel.wait_readable(5.0)
-    return data
 
 
 # -- reading ---------------------------------------------------------------------------------------------------
@@ -94,13 +87,11 @@ def test_a_large_answer_comes_in_pieces_that_are_whole(pair: Pair) -> None:
 
 def test_waiting_to_read_ends_when_its_time_is_over(pair: Pair) -> None:
     channel, _ = pair
-    channel.read()
     assert not channel.wait_readable(0.01)
 
 
 def test_a_kill_while_waiting_to_read_loses_no_byte(pair: Pair) -> None:
     channel, peer = pair
-    channel.read()
     waiting = gevent.spawn(channel.wait_readable, None)
     gevent.sleep(0)
     waiting.kill()
@@ -246,7 +237,6 @@ def test_closing_sends_what_the_kernel_takes_and_does_not_wait(pair: Pair) -> No
 
 def test_closing_while_the_kernel_is_full_drops_the_rest(pair: Pair) -> None:
     channel, peer = pair
-    channel.read()  # what lies unread would make a reset of the end
     channel.write(b"x" * MUCH)
     channel.flush()
     channel.close()

@@ -15,8 +15,7 @@ from greenh2._errors import ReadError
 from greenh2._net import channel as channels
 from greenh2._net import tls
 from greenh2._net.channel import Channel
-from tests.net.conftest import Dial, Pair, shake_hands
-from tests.net.test_channel import read_some
+from tests.net.conftest import Dial, Pair, read_some, shake_hands
 from tests.support.badnet import BYTE_BY_BYTE, Relay
 from tests.support.certificates import Certificates
 from tests.support.processes import Child
@@ -35,7 +34,6 @@ def test_a_channel_knows_its_tls_and_what_was_agreed(secure: Pair, plain: Pair) 
 def test_half_a_record_is_nothing_yet(secure: Pair) -> None:
     channel, peer = secure
     record = peer.encrypt(b"whole")
-    channel.read()
     peer.send_cipher(record[:7])
     assert channel.wait_readable(5.0)
     assert channel.read() is None
@@ -93,7 +91,6 @@ def test_tickets_without_end_are_taken_in_several_turns_of_the_loop(certificates
 
 def test_records_that_arrive_together_are_read_together(secure: Pair) -> None:
     channel, peer = secure
-    channel.read()
     peer.send_cipher(peer.encrypt(b"one, ") + peer.encrypt(b"two"))
     assert read_some(channel) == b"one, two"
 
@@ -125,7 +122,6 @@ def test_closing_says_the_goodbye_of_tls(secure: Pair) -> None:
 
 def test_an_abandoned_channel_says_no_goodbye(secure: Pair) -> None:
     channel, peer = secure
-    channel.read()  # what lies unread would make a reset of the end
     channel.abandon()
     assert peer.expect_end() == b""
     assert peer.missed_goodbye
@@ -133,7 +129,6 @@ def test_an_abandoned_channel_says_no_goodbye(secure: Pair) -> None:
 
 def test_garbage_below_tls_is_an_error(secure: Pair) -> None:
     channel, peer = secure
-    channel.read()
     peer.send_cipher(b"\x17\x03\x03\x00\x20" + bytes(32))
     with pytest.raises(ReadError, match="TLS from the peer is broken"):
         read_some(channel)
@@ -141,7 +136,6 @@ def test_garbage_below_tls_is_an_error(secure: Pair) -> None:
 
 def test_what_came_before_the_garbage_is_read_before_the_error(secure: Pair) -> None:
     channel, peer = secure
-    channel.read()
     peer.send_cipher(peer.encrypt(b"sound") + b"\x17\x03\x03\x00\x20" + bytes(32))
     assert read_some(channel) == b"sound"
     with pytest.raises(ReadError):
@@ -150,7 +144,6 @@ def test_what_came_before_the_garbage_is_read_before_the_error(secure: Pair) -> 
 
 def test_nothing_can_be_written_once_tls_is_broken(secure: Pair) -> None:
     channel, peer = secure
-    channel.read()
     peer.send_cipher(b"\x17\x03\x03\x00\x20" + bytes(32))
     with pytest.raises(ReadError):
         read_some(channel)

@@ -6,8 +6,8 @@ import pytest
 
 from greenh2._net.channel import Channel
 from greenh2._net.layer import stack
-from tests.net.conftest import Pair
-from tests.net.test_channel import MUCH, read_some
+from tests.net.conftest import Pair, read_some
+from tests.net.test_channel import MUCH
 
 
 def stacked(below: Channel, early: bytes = b"") -> Channel:
@@ -51,7 +51,6 @@ def test_closing_closes_what_is_below(nested: Pair) -> None:
 
 def test_in_a_forked_child_no_goodbye_is_said(nested: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     channel, peer = nested
-    channel.read()
     child = os.getpid() + 1
     monkeypatch.setattr(os, "getpid", lambda: child)
     channel.close()

@@ -31,6 +31,7 @@ from hyperframe.frame import (
     Frame,
     GoAwayFrame,
     HeadersFrame,
+    PingFrame,
     RstStreamFrame,
     SettingsFrame,
     WindowUpdateFrame,
@@ -42,6 +43,7 @@ PATIENCE = 5.0
 """Seconds that a step may take."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME_HEADER = 9
+_SO_FAR = b"so far: "
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Frame)
@@ -280,6 +282,11 @@ class H2Peer(Peer):
             if isinstance(frame, kind) and all(getattr(frame, name) == values[name] for name in values):
                 return frame
         raise AssertionError("frames() never ends")  # pragma: no cover
+
+    def expect_taken(self) -> None:
+        """Wait until the client has taken all that was sent; all frames before its word of that are passed over."""
+        self.send(PingFrame(0, _SO_FAR))
+        self.expect(PingFrame, flags={"ACK"}, opaque_data=_SO_FAR)
 
     def expect_request(self) -> Request:
         """Return the next request's head."""
