@@ -7,6 +7,7 @@ from collections.abc import Callable
 from greenh2._middleware.derive import derive
 from greenh2._middleware.handler import Handler, closed_on_error
 from greenh2._models.cookies import Cookies
+from greenh2._models.headers import Headers
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 
@@ -41,11 +42,20 @@ def with_cookies(request: Request, jar: Cookies) -> Request:
     elif not jar:
         return request
     sent = derive(request, headers=request.headers.copy())
-    by_hand = sent.headers.pop("cookie", None)
+    by_hand = _taken(sent.headers)
     jar.set_cookie_header(sent)
-    if by_hand is not None:
-        sent.headers["Cookie"] = beside(by_hand, sent.headers.get("cookie", ""))
+    if by_hand:
+        stored = b"; ".join(_taken(sent.headers))
+        sent.headers.append(b"Cookie", beside(b"; ".join(by_hand), stored))
     return sent
+
+
+def _taken(headers: Headers) -> list[bytes]:
+    # Bytes, for nobody knows what text they are.
+    taken = [value for name, value in headers.raw if name.lower() == b"cookie"]
+    if taken:
+        del headers["cookie"]
+    return taken
 
 
 def _merged(jar: Cookies, once: Cookies) -> Cookies:
@@ -59,11 +69,11 @@ def _merged(jar: Cookies, once: Cookies) -> Cookies:
     return merged
 
 
-def beside(by_hand: str, stored: str) -> str:
+def beside(by_hand: bytes, stored: bytes) -> bytes:
     """Return a Cookie header written by hand, with the stored cookies of other names behind it."""
-    taken = {_name(pair) for pair in by_hand.split(";")}
-    return "; ".join([by_hand, *(pair for pair in stored.split("; ") if pair and _name(pair) not in taken)])
+    taken = {_name(pair) for pair in by_hand.split(b";")}
+    return b"; ".join([by_hand, *(pair for pair in stored.split(b"; ") if pair and _name(pair) not in taken)])
 
 
-def _name(pair: str) -> str:
-    return pair.partition("=")[0].strip()
+def _name(pair: bytes) -> bytes:
+    return pair.partition(b"=")[0].strip()
