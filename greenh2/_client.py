@@ -196,7 +196,7 @@ class Client(Verbs):
         `stream` is true: then the caller closes the response.
 
         Every second of the request's Timeout counts from here.  The request's extensions "auth",
-        "follow_redirects" and "timeout" hold where no argument says otherwise.
+        "follow_redirects" and "timeout" hold where no argument says otherwise, and its "cookies" beside the client's.
 
         Raises RequestError in its many kinds, most of all TransportError, for what goes wrong on the way;
         DecodingError when the body is not what it claims to be; TooManyRedirects; StreamConsumed when a body

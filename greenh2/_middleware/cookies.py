@@ -15,10 +15,10 @@ from greenh2._models.response import Response
 class RememberCookies:
     """Send the cookies of the jar that fit the URL, and put those of the response into the jar.
 
-    `jar` returns the jar in use.  Cookies of one call are found in the request's extension "cookies", and win
-    over those of the jar.  A Cookie header written by hand is sent as it is, with what the jar has under
-    other names behind it.  The request itself stays untouched: what is sent is a copy, so that the next
-    attempt or redirect is given the cookies of its own time and place.
+    `jar` returns the jar in use.  Cookies of one call are found in the request's extension "cookies", in any form
+    that Cookies are made from, and win over those of the jar.  A Cookie header written by hand is sent as it is,
+    with what the jar has under other names behind it.  The request itself stays untouched: what is sent is a copy,
+    so that the next attempt or redirect is given the cookies of its own time and place.
     """
 
     def __init__(self, following: Handler, *, jar: Callable[[], Cookies]) -> None:
@@ -37,7 +37,9 @@ class RememberCookies:
 def with_cookies(request: Request, jar: Cookies) -> Request:
     """Return the request as it is to be sent: itself when there is no cookie to add."""
     once = request.extensions.get("cookies")
-    if isinstance(once, Cookies) and len(once):
+    if once is not None and not isinstance(once, Cookies):
+        once = Cookies(once)
+    if once:
         jar = _merged(jar, once)
     elif not jar:
         return request

@@ -21,7 +21,7 @@ from greenh2._models.decoders import make_decoder
 from greenh2._models.headers import Headers, HeaderTypes
 from greenh2._models.parameters import charset_of, is_text_encoding, parse_links
 from greenh2._models.reading import as_lines, as_text, decoded, in_chunks
-from greenh2._models.request import Request
+from greenh2._models.request import Request, extensions_of
 from greenh2._models.status_error import status_error
 from greenh2._models.url import URL
 
@@ -116,7 +116,7 @@ class Response:
         self.status_code = status_code
         self.headers = Headers(headers)
         self.trailers = Headers(trailers)
-        self.extensions: dict[str, Any] = dict(extensions) if extensions else {}
+        self.extensions = extensions_of(extensions)
         self.history: list[Response] = list(history) if history else []
         self.next_request: Request | None = None
         self.default_encoding = default_encoding

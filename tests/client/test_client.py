@@ -22,6 +22,7 @@ from greenh2 import (
     CloseError,
     ConnectError,
     ConnectTimeout,
+    Cookies,
     DecodingError,
     HTTPTransport,
     InvalidURL,
@@ -457,6 +458,9 @@ def test_what_was_not_processed_is_sent_again_with_gevents_sleep() -> None:
             "follow_redirects is True or False",
         ),
         ("GET", 7, {}, TypeError, "int"),
+        ("GET", URL, {"extensions": [1]}, TypeError, "extensions are a mapping by names, .* not list"),
+        ("GET", URL, {"extensions": {"cookies": "a=hunter2"}}, TypeError, "cookies are a mapping .* not str"),
+        ("GET", URL, {"params": {"a": "\udcff"}}, ValueError, "parameter 'a' holds a lone surrogate"),
     ],
 )
 def test_what_must_not_be_sent_is_refused_before_the_transport(
@@ -467,6 +471,13 @@ def test_what_must_not_be_sent_is_refused_before_the_transport(
         Client(transport=answers).request(method, url, **arguments)
     assert "hunter2" not in str(caught.value).replace("not 'hunter2'", "")
     assert answers.requests == []
+
+
+def test_cookies_among_the_extensions_may_be_all_that_cookies_are_made_from() -> None:
+    for cookies in ({"b": "2"}, [("b", "2")], Cookies({"b": "2"})):
+        answers = Answers(Response(200))
+        Client(transport=answers, cookies={"a": "1"}).get(URL, extensions={"cookies": cookies})
+        assert answers.last.headers["cookie"] == "a=1; b=2"
 
 
 def test_a_header_that_an_auth_sets_is_checked_as_well() -> None:

@@ -385,6 +385,11 @@ def test_pickling_loses_a_body_that_was_not_read() -> None:
         copy.read()
 
 
+def test_extensions_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"extensions are a mapping by names, .* not list"):
+        Response(200, extensions=[1])  # type: ignore[arg-type]  # what is tested
+
+
 def test_a_status_that_is_no_number_is_refused() -> None:
     with pytest.raises(TypeError, match="status_code is an int, not '200'"):
         Response("200")  # type: ignore[arg-type]

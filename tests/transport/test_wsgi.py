@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from wsgiref.validate import validator
 
 import gevent
@@ -270,9 +270,33 @@ def wordy(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
     return [b"x"]
 
 
+def heading(status: Any, headers: Any) -> WSGIApplication:
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response(status, headers)
+        return [b"x"]
+
+    return app
+
+
 @pytest.mark.parametrize(
     ("app", "complaint"),
-    [(silent, "never called start_response"), (twice, "twice"), (wordy, "'OK' as a status")],
+    [
+        (silent, "never called start_response"),
+        (twice, "twice"),
+        (wordy, "'OK' as a status"),
+        (heading("200 \u20ac", []), "'200 \u20ac' as a status"),
+        (serving(b"x"), "int as part of its body"),  # type: ignore[arg-type]  # what is tested
+        (heading(200, []), "200 as a status"),
+        (heading("200 OK", {"A": "1"}), "headers as dict"),
+        (heading("200 OK", None), "headers as NoneType"),
+        (heading("200 OK", [("A",)]), r"\('A',\) as a header"),
+        (heading("200 OK", [("A", b"1")]), r"\('A', b'1'\) as a header"),
+        (heading("200 OK", [("A", "\u20ac")]), "header 'A' .* is not ISO-8859-1"),
+        (serving(cast("Any", None)), "returned NoneType, and not an iterable"),
+        (serving(cast("Any", ["text"])), "str as part of its body"),
+        (serving(cast("Any", [b"x", None])), "NoneType as part of its body"),
+        (serving([], before=lambda write: write("text")), "str as part of its body"),
+    ],
 )
 def test_an_application_that_breaks_the_rules_is_told_so(app: WSGIApplication, complaint: str) -> None:
     with (
