@@ -44,13 +44,6 @@ def refuse_fixed(name: str) -> None:
         raise AttributeError(f"client.{name} cannot be set: say {_FIXED[name]}")
 
 
-def checked_follow(follow: object) -> bool:
-    """Return what ``follow_redirects=`` says.  Raises TypeError for what is no bool: "no" is true."""
-    if not isinstance(follow, bool):
-        raise TypeError(f"follow_redirects is True or False, not {follow!r}")
-    return follow
-
-
 class Defaults:
     """The settings of a client that each request it builds starts from.
 

@@ -115,7 +115,7 @@ def checked_encoding(encoding: object) -> None:
         raise TypeError(f"default_encoding is the name of an encoding, or a function, not {encoding!r}")
     try:
         codecs.lookup(encoding)
-    except LookupError:
+    except (LookupError, ValueError):
         raise ValueError(f"default_encoding={encoding!r} is no encoding that Python knows") from None
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote_to_bytes
 
+from greenh2._models.config import checked_switch
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.route import Route
@@ -52,8 +53,13 @@ class WSGITransport(BaseTransport):
     ) -> None:
         if not callable(app):
             raise TypeError(f"app is a WSGI application, a function, and not {type(app).__name__}")
+        for name, text in (("script_name", script_name), ("remote_addr", remote_addr)):
+            if not isinstance(text, str):
+                raise TypeError(f"{name} is a str, not {text!r}")
+        if wsgi_errors is not None and not hasattr(wsgi_errors, "write"):
+            raise TypeError(f"wsgi_errors is a file for text, not {wsgi_errors!r}")
         self.app = app
-        self.raise_app_exceptions = raise_app_exceptions
+        self.raise_app_exceptions = checked_switch("raise_app_exceptions", raise_app_exceptions)
         self.script_name = script_name
         self.remote_addr = remote_addr
         self.wsgi_errors = wsgi_errors

@@ -212,6 +212,11 @@ def _text(text: str | bytes, what: str) -> str:
         case str():
             return text
         case bytes():
-            return text.decode("utf-8")
+            try:
+                return text.decode("utf-8")
+            except UnicodeDecodeError:  # without the bytes, which may be the password
+                raise ValueError(
+                    f"The {what} of DigestAuth is UTF-8 where it is bytes (RFC 7616 section 4)"
+                ) from None
         case _:
             raise TypeError(f"The {what} of DigestAuth is str or bytes, not {type(text).__name__}")

@@ -83,7 +83,10 @@ class Cookies(MutableMapping[str, str]):
             self.jar.add_cookie_header(cast("UrllibRequest", _JarRequest(request, self.jar)))
 
     def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
-        """Set a cookie, until the end of the session.  Raises TypeError for an argument that is not str."""
+        """Set a cookie, until the end of the session.
+
+        Raises TypeError for an argument that is not str, ValueError for text that cannot be encoded.
+        """
         _check_text(name, value)
         for part, text in (("domain", domain), ("path", path)):
             if not isinstance(text, str):
@@ -142,7 +145,7 @@ class Cookies(MutableMapping[str, str]):
 
     def clear(self, domain: str | None = None, path: str | None = None) -> None:
         """Remove all cookies, or those at this domain and path."""
-        self._remove(lambda: self._matching(None, domain, path))
+        self._remove(lambda: self._at(domain, path))
 
     # MutableMapping.update() also takes keywords, and no jar.
     def update(self, cookies: CookieTypes | None = None) -> None:  # type: ignore[override]
@@ -207,11 +210,12 @@ class Cookies(MutableMapping[str, str]):
         for cookie in cookies:
             self.jar.set_cookie(cookie)
 
-    def _matching(self, name: str | None, domain: str | None, path: str | None) -> list[Cookie]:
+    def _matching(self, name: str, domain: str | None, path: str | None) -> list[Cookie]:
+        return [cookie for cookie in self._at(domain, path) if cookie.name == name]
+
+    def _at(self, domain: str | None, path: str | None) -> list[Cookie]:
         return [
-            cookie
-            for cookie in self.jar
-            if name in (None, cookie.name) and domain in (None, cookie.domain) and path in (None, cookie.path)
+            cookie for cookie in self.jar if domain in (None, cookie.domain) and path in (None, cookie.path)
         ]
 
     def _remove(self, those: Callable[[], list[Cookie]]) -> None:
@@ -302,6 +306,12 @@ def _check_text(name: object, value: object) -> None:
         raise TypeError(f"The name of a cookie is str, not {type(name).__name__}: {name!r}")
     if not isinstance(value, str):
         raise TypeError(f"The value of the cookie {name!r} is str, not {type(value).__name__}")
+    try:
+        (name + value).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"The cookie {name!r} holds a lone surrogate, which no encoding can express"
+        ) from None
 
 
 def _library() -> ModuleType:

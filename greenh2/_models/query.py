@@ -157,7 +157,7 @@ def _query(query: str | bytes) -> str:
 
 
 def _pair(name: str, value: PrimitiveData) -> tuple[str, str]:
-    pair = str(name), text_of(value)
+    pair = name_of(name), text_of(value)
     for text in pair:
         if not text.isascii():
             try:
@@ -175,6 +175,17 @@ def _shown(text: str) -> str:
 
 def _several(value: PrimitiveData | Sequence[PrimitiveData]) -> Sequence[PrimitiveData]:
     return value if isinstance(value, (list, tuple)) else [value]  # type: ignore[list-item]  # a str is one
+
+
+def name_of(name: PrimitiveData) -> str:
+    """Return a name as text.  Raises TypeError for one that would be sent as Python's source, such as bytes."""
+    if isinstance(name, str):
+        return name
+    try:
+        text_of(name)
+    except TypeError:
+        raise TypeError(f"The name of a value is text, not {type(name).__name__}: make it text") from None
+    return str(name)
 
 
 def text_of(value: PrimitiveData) -> str:

@@ -65,6 +65,28 @@ def test_anything_else_does_not() -> None:
         Client(transport="http://proxy")  # type: ignore[arg-type]  # what is tested
 
 
+@pytest.mark.parametrize("setting", ["trust_env", "http1", "follow_redirects"])
+@pytest.mark.parametrize("value", ["no", "0", 0, None])
+def test_what_is_on_or_off_is_a_bool(setting: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"{setting} is True or False, not {value!r}"):
+        Client(**{setting: value})  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "told"),
+    [
+        ({"mounts": {1: None}}, TypeError, "keys of mounts are patterns of URLs, .* not 1"),
+        ({"default_encoding": "a\x00"}, ValueError, "is no encoding that Python knows"),
+        ({"default_encoding": "\udcff"}, ValueError, "is no encoding that Python knows"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_by_name(
+    settings: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told):
+        Client(**settings)
+
+
 def test_a_transport_that_returns_no_response_is_told_so() -> None:
     with pytest.raises(TypeError, match="returned NoneType, not a Response"):
         Client(transport=lambda request: None).get(URL)  # type: ignore[arg-type, return-value]  # what is tested
@@ -458,6 +480,13 @@ def test_what_was_not_processed_is_sent_again_with_gevents_sleep() -> None:
             "follow_redirects is True or False",
         ),
         ("GET", 7, {}, TypeError, "int"),
+        ("GET", URL, {"params": {b"a": "hunter2"}}, TypeError, "name of a value is text, not bytes: make it"),
+        ("GET", URL, {"params": [(("a", "b"), 1)]}, TypeError, "name of a value is text, not tuple"),
+        ("POST", URL, {"data": {("a", "b"): 1}}, TypeError, "name of a value is text, not tuple"),
+        ("POST", URL, {"content": [b"x", "hunter2"]}, TypeError, "holds str, which is not bytes: encode it"),
+        ("POST", URL, {"content": (1, 2)}, TypeError, "holds int, which is not bytes"),
+        ("GET", URL, {"headers": {"X-A": "hunter2\udcff"}}, ValueError, "'X-A' cannot be written in utf-8"),
+        ("GET", URL, {"cookies": {"a": "hunter2\udcff"}}, ValueError, "cookie 'a' holds a lone surrogate"),
         ("GET", URL, {"extensions": [1]}, TypeError, "extensions are a mapping by names, .* not list"),
         ("GET", URL, {"extensions": {"cookies": "a=hunter2"}}, TypeError, "cookies are a mapping .* not str"),
         ("GET", URL, {"params": {"a": "\udcff"}}, ValueError, "parameter 'a' holds a lone surrogate"),

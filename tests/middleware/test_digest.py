@@ -239,6 +239,12 @@ def test_the_password_is_not_shown() -> None:
         DigestAuth("user", 3)  # type: ignore[arg-type]  # what is tested
 
 
+def test_a_password_in_bytes_is_utf_8() -> None:
+    with pytest.raises(ValueError, match="The password of DigestAuth is UTF-8 where it is bytes") as caught:
+        DigestAuth("user", b"hunter2\xff")
+    assert "hunter2" not in str(caught.value)
+
+
 def test_the_request_that_was_challenged_shows_no_answer() -> None:
     transport = Answers(unauthorized(RFC_7616.format("MD5")), Response(200))
     with Client(transport=transport, auth=DigestAuth("u", "p")) as client:

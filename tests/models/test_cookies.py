@@ -280,6 +280,18 @@ def test_the_domain_and_the_path_of_a_cookie_are_text(arguments: Any) -> None:
         Cookies().set("a", "1", **arguments)
 
 
+@pytest.mark.parametrize(("name", "value"), [("a", "\udcff"), ("\ud800", "1")])
+def test_a_cookie_that_cannot_be_encoded_is_refused_when_it_is_set(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match="holds a lone surrogate"):
+        Cookies().set(name, value)
+
+
+def test_no_name_is_the_name_of_no_cookie() -> None:
+    cookies: Any = Cookies({"a": "1"})
+    cookies.delete(None)
+    assert (cookies.get(None), dict(cookies)) == (None, {"a": "1"})
+
+
 def test_a_cookie_without_domain_goes_to_every_host() -> None:
     assert sent(Cookies({"a": "1"}), "https://example.org/") == "a=1"
 

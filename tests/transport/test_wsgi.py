@@ -311,6 +311,25 @@ def test_what_is_no_application_is_refused() -> None:
         greenh2.WSGITransport(None)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"raise_app_exceptions": "no"}, "raise_app_exceptions is True or False, not 'no'"),
+        ({"script_name": None}, "script_name is a str, not None"),
+        ({"remote_addr": 7}, "remote_addr is a str, not 7"),
+        ({"wsgi_errors": "log"}, "wsgi_errors is a file for text, not 'log'"),
+    ],
+)
+def test_settings_of_the_wrong_type_are_refused_by_name(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        greenh2.WSGITransport(serving([b"x"]), **settings)
+
+
+def test_a_mock_without_a_function_is_refused() -> None:
+    with pytest.raises(TypeError, match="handler is a function from Request to Response, not NoneType"):
+        greenh2.MockTransport(None)  # type: ignore[arg-type]  # what is tested
+
+
 def test_redirects_and_cookies_go_on_as_with_a_server() -> None:
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/":
