@@ -487,6 +487,7 @@ def test_what_was_not_processed_is_sent_again_with_gevents_sleep() -> None:
         ("POST", URL, {"content": (1, 2)}, TypeError, "holds int, which is not bytes"),
         ("GET", URL, {"headers": {"X-A": "hunter2\udcff"}}, ValueError, "'X-A' cannot be written in utf-8"),
         ("GET", URL, {"cookies": {"a": "hunter2\udcff"}}, ValueError, "cookie 'a' holds a lone surrogate"),
+        ("GET", URL, {"extensions": {"max_response_bytes": "9"}}, ValueError, "a number of bytes .* not '9'"),
         ("GET", URL, {"extensions": [1]}, TypeError, "extensions are a mapping by names, .* not list"),
         ("GET", URL, {"extensions": {"cookies": "a=hunter2"}}, TypeError, "cookies are a mapping .* not str"),
         ("GET", URL, {"params": {"a": "\udcff"}}, ValueError, "parameter 'a' holds a lone surrogate"),
