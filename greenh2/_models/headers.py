@@ -343,16 +343,12 @@ def _checked_encoding(encoding: object) -> str | None:
     return encoding
 
 
-def _encoded(text: str, what: str, encoding: str) -> bytes:
-    try:
-        return text.encode(encoding)
-    except UnicodeEncodeError:  # without the text, which may be a secret
-        raise ValueError(f"{what} cannot be written in {encoding}: give it as bytes") from None
-
-
 def _encode_name(name: str | bytes, encoding: str) -> bytes:
     if isinstance(name, str):
-        return _encoded(name, f"The name of the header {name!r}", encoding)
+        try:
+            return name.encode(encoding)
+        except UnicodeEncodeError:
+            raise _unfit("name", name, encoding) from None
     if isinstance(name, bytes):
         return name
     raise TypeError(f"The name of a header is str or bytes, not {type(name).__name__}: {name!r}")
@@ -360,7 +356,15 @@ def _encode_name(name: str | bytes, encoding: str) -> bytes:
 
 def _encode_value(name: str | bytes, value: str | bytes, encoding: str) -> bytes:
     if isinstance(value, str):
-        return _encoded(value, f"The value of the header {name!r}", encoding)
+        try:
+            return value.encode(encoding)
+        except UnicodeEncodeError:
+            raise _unfit("value", name, encoding) from None
     if isinstance(value, bytes):
         return value
     raise TypeError(f"The value of the header {name!r} is str or bytes, not {type(value).__name__}")
+
+
+def _unfit(what: str, name: str | bytes, encoding: str) -> ValueError:
+    # Without the value, which may be a secret.
+    return ValueError(f"The {what} of the header {name!r} cannot be written in {encoding}: give it as bytes")
