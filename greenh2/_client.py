@@ -11,14 +11,14 @@ from types import TracebackType
 from typing import NoReturn
 
 from greenh2._connection.dial import Http2Choice
-from greenh2._defaults import Defaults, base_url_of, checked_follow, default_headers, refuse_fixed
+from greenh2._defaults import Defaults, base_url_of, default_headers, refuse_fixed
 from greenh2._errors import RequestError
 from greenh2._middleware.auth import Auth, AuthTypes, auth_in_url, auth_of
 from greenh2._middleware.chain import chain
 from greenh2._middleware.derive import derive
 from greenh2._middleware.handler import Handler, closed_on_error
 from greenh2._middleware.hooks import EventHook, EventHooks, event_hooks_of
-from greenh2._models.config import Limits
+from greenh2._models.config import Limits, checked_switch
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import Headers, HeaderTypes
 from greenh2._models.proxy import ProxyTypes
@@ -136,7 +136,7 @@ class Client(Verbs):
     ) -> None:
         self._closed = False
         self._entered = False
-        self._trust_env = trust_env
+        self._trust_env = checked_switch("trust_env", trust_env)
         self._defaults = defaults = Defaults()
         self.auth = auth
         self.base_url = base_url
@@ -196,7 +196,7 @@ class Client(Verbs):
         `stream` is true: then the caller closes the response.
 
         Every second of the request's Timeout counts from here.  The request's extensions "auth",
-        "follow_redirects" and "timeout" hold where no argument says otherwise.
+        "follow_redirects" and "timeout" hold where no argument says otherwise, and its "cookies" beside the client's.
 
         Raises RequestError in its many kinds, most of all TransportError, for what goes wrong on the way;
         DecodingError when the body is not what it claims to be; TooManyRedirects; StreamConsumed when a body
@@ -279,7 +279,7 @@ class Client(Verbs):
 
     @follow_redirects.setter
     def follow_redirects(self, follow: bool) -> None:
-        self._defaults.follow_redirects = checked_follow(follow)
+        self._defaults.follow_redirects = checked_switch("follow_redirects", follow)
 
     @property
     def headers(self) -> Headers:
@@ -386,7 +386,7 @@ class Client(Verbs):
             extensions["auth"] = auth_of(extensions["auth"])
         if follow_redirects is not USE_CLIENT_DEFAULT:
             extensions["follow_redirects"] = follow_redirects
-        checked_follow(extensions["follow_redirects"])
+        checked_switch("follow_redirects", extensions["follow_redirects"])
         timeout = extensions["timeout"] = timeout_of(extensions["timeout"])
         extensions["deadline"] = Deadline(timeout)
         return derive(request, extensions=extensions)

@@ -13,7 +13,7 @@ from greenh2._models.body import RequestContent, RequestData
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import Headers, HeaderTypes
 from greenh2._models.proxy import shown
-from greenh2._models.request import Request
+from greenh2._models.request import Request, extensions_of
 from greenh2._models.timeouts import Timeout, TimeoutTypes, UseClientDefault
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
 from greenh2._version import __version__
@@ -42,13 +42,6 @@ def refuse_fixed(name: str) -> None:
     """Raise AttributeError for what cannot be set on a client: it would have no effect, and nobody would know."""
     if name in _FIXED:
         raise AttributeError(f"client.{name} cannot be set: say {_FIXED[name]}")
-
-
-def checked_follow(follow: object) -> bool:
-    """Return what ``follow_redirects=`` says.  Raises TypeError for what is no bool: "no" is true."""
-    if not isinstance(follow, bool):
-        raise TypeError(f"follow_redirects is True or False, not {follow!r}")
-    return follow
 
 
 class Defaults:
@@ -94,7 +87,7 @@ class Defaults:
         extensions: Mapping[str, object] | None,
     ) -> Request:
         """Merge what one call says into what the client says, and build the request."""
-        added = dict(extensions or {})
+        added = extensions_of(extensions)
         if "timeout" not in added:
             added["timeout"] = self.timeout if isinstance(timeout, UseClientDefault) else Timeout(timeout)
         if cookies:

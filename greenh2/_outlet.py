@@ -89,13 +89,14 @@ def outlet(
     def send_once(request: Request) -> Response:
         # An Auth or a hook may have set headers since the request was built, and what they say of its length.
         declared_length(request)
+        bound = checked_most(request.extensions.get("max_response_bytes", most))
         started = perf_counter()
         response = handle(request)
         if not isinstance(response, Response):
             raise TypeError(f"The transport {transport!r} returned {type(response).__name__}, not a Response")
         response.request = request
         response.default_encoding = default_encoding
-        response._most = checked_most(request.extensions.get("max_response_bytes", most))
+        response._most = bound
         response._started = started
         return response
 
@@ -115,7 +116,7 @@ def checked_encoding(encoding: object) -> None:
         raise TypeError(f"default_encoding is the name of an encoding, or a function, not {encoding!r}")
     try:
         codecs.lookup(encoding)
-    except LookupError:
+    except (LookupError, ValueError):
         raise ValueError(f"default_encoding={encoding!r} is no encoding that Python knows") from None
 
 

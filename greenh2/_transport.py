@@ -15,7 +15,7 @@ from gevent import get_hub
 from gevent.hub import Hub
 
 from greenh2._connection.body import ExchangeBody
-from greenh2._connection.dial import Dialer, Http2Choice
+from greenh2._connection.dial import Dialer, Http2Choice, offered
 from greenh2._connection.exchange import Exchange
 from greenh2._errors import (
     CloseError,
@@ -25,7 +25,7 @@ from greenh2._errors import (
     LocalProtocolError,
     TransportError,
 )
-from greenh2._models.config import Limits, checked_limits
+from greenh2._models.config import Limits, checked_limits, checked_switch
 from greenh2._models.headers import Headers
 from greenh2._models.proxy import Proxy, ProxyTypes, proxy_of
 from greenh2._models.request import Request, declared_length
@@ -80,6 +80,8 @@ class MockTransport(BaseTransport):
     """A transport that answers by calling a function, for tests."""
 
     def __init__(self, handler: Callable[[Request], Response]) -> None:
+        if not callable(handler):
+            raise TypeError(f"handler is a function from Request to Response, not {type(handler).__name__}")
         self.handler = handler
 
     def handle_request(self, request: Request) -> Response:
@@ -124,16 +126,11 @@ class HTTPTransport(BaseTransport):
         socket_options: Iterable[SocketOption] | None = None,
         retries: int = 0,
     ) -> None:
-        if not http1 and not http2:
-            raise ValueError("http1=False and http2=False leave no protocol to speak: allow one of them")
-        if http2 not in (True, False, "prior-knowledge"):
-            raise ValueError(f"http2={http2!r}: it is True, False or 'prior-knowledge'")
-        alpn = (("h2",) if http2 else ()) + (("http/1.1",) if http1 else ())
         settings = TlsSettings(
             verify=authorities(verify),
             cert=cert_files(cert),
-            trust_env=trust_env,
-            alpn=alpn,
+            trust_env=checked_switch("trust_env", trust_env),
+            alpn=offered(http1, http2),
         )
         check_files(settings)
         if uds is not None and proxy is not None:

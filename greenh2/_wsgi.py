@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote_to_bytes
 
+from greenh2._models.config import checked_switch
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.route import Route
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
+_STATUS = re.compile(r"[0-9]{3}( [\x00-\xff]*)?")
 _FORM_OF_HEADERS = frozenset((b"content-type", b"content-length", b"transfer-encoding"))
 
 
@@ -50,8 +53,13 @@ class WSGITransport(BaseTransport):
     ) -> None:
         if not callable(app):
             raise TypeError(f"app is a WSGI application, a function, and not {type(app).__name__}")
+        for name, text in (("script_name", script_name), ("remote_addr", remote_addr)):
+            if not isinstance(text, str):
+                raise TypeError(f"{name} is a str, not {text!r}")
+        if wsgi_errors is not None and not hasattr(wsgi_errors, "write"):
+            raise TypeError(f"wsgi_errors is a file for text, not {wsgi_errors!r}")
         self.app = app
-        self.raise_app_exceptions = raise_app_exceptions
+        self.raise_app_exceptions = checked_switch("raise_app_exceptions", raise_app_exceptions)
         self.script_name = script_name
         self.remote_addr = remote_addr
         self.wsgi_errors = wsgi_errors
@@ -59,7 +67,8 @@ class WSGITransport(BaseTransport):
     def handle_request(self, request: Request) -> Response:
         """Call the application and return its response as soon as its head is there.
 
-        Raises what the application raises, and RuntimeError for one that breaks PEP 3333.
+        Raises what the application raises, and RuntimeError for one that breaks PEP 3333; so does reading the
+        response, when a piece of its body is not bytes.
         """
         call = _Call(self.raise_app_exceptions)
         try:
@@ -73,7 +82,7 @@ class WSGITransport(BaseTransport):
         status, _, reason = call.status.partition(" ")
         return Response(
             int(status),
-            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in call.headers],
+            headers=call.headers,
             stream=call,
             request=request,
             extensions={"reason_phrase": reason.encode("latin-1")},
@@ -120,7 +129,7 @@ class _Call:
 
     def __init__(self, raises: bool) -> None:
         self.status = ""
-        self.headers: list[tuple[str, str]] = []
+        self.headers: list[tuple[bytes, bytes]] = []
         self._raises = raises
         self._written: list[bytes] = []  # by the write() that start_response returns
         self._handed_out = False
@@ -136,17 +145,18 @@ class _Call:
             raise error
         if error is None and self.status:
             raise RuntimeError("The WSGI application called start_response() twice, and without exc_info.")
-        code = status[:3]
-        if not (code.isascii() and code.isdigit() and len(code) == 3 and status[3:4] in ("", " ")):
-            raise RuntimeError(f"The WSGI application gave {status!r} as a status, and not such as '200 OK'.")
-        self.status = status
-        self.headers = list(headers)
-        return self._written.append
+        checked, self.headers = _checked_status(status), _fields(headers)
+        self.status = checked
+        return self._write
 
     def begin(self, body: Iterable[bytes]) -> None:
         """Take the body, and as much of it as it takes to have the head."""
         self._close = getattr(body, "close", None)
-        self._pieces = iter(body)
+        if not (isinstance(body, Iterable) or hasattr(body, "__getitem__")):
+            raise RuntimeError(
+                f"The WSGI application returned {type(body).__name__}, and not an iterable of bytes."
+            )
+        self._pieces = map(_checked_piece, body)
         for piece in self._pieces:
             if piece or self._written:
                 # What was written before comes first.
@@ -169,6 +179,46 @@ class _Call:
         if close is not None:
             close()
 
+    def _write(self, piece: bytes) -> None:
+        self._written.append(_checked_piece(piece))
+
     def _take_written(self) -> list[bytes]:
         written, self._written[:] = self._written.copy(), []
         return written
+
+
+def _checked_status(status: object) -> str:
+    if not (isinstance(status, str) and _STATUS.fullmatch(status)):
+        raise RuntimeError(f"The WSGI application gave {status!r} as a status, and not such as '200 OK'.")
+    return status
+
+
+def _fields(headers: object) -> list[tuple[bytes, bytes]]:
+    if isinstance(headers, Mapping) or not isinstance(headers, Iterable):
+        raise RuntimeError(
+            f"The WSGI application gave its headers as {type(headers).__name__}, and not as a list of pairs."
+        )
+    fields: list[tuple[bytes, bytes]] = []
+    for field in headers:
+        match field:
+            case (str(name), str(value)):
+                try:
+                    fields.append((name.encode("latin-1"), value.encode("latin-1")))
+                except UnicodeEncodeError:
+                    raise RuntimeError(
+                        f"The header {name!r} of the WSGI application is not ISO-8859-1, which PEP 3333 has it be."
+                    ) from None
+            case _:
+                raise RuntimeError(
+                    f"The WSGI application gave {field!r} as a header, and not a name and a value, both str."
+                )
+    return fields
+
+
+def _checked_piece(piece: object) -> bytes:
+    if not isinstance(piece, bytes):
+        raise RuntimeError(
+            f"The WSGI application gave {type(piece).__name__} as part of its body, which is a list of bytes, or "
+            "another iterable of them."
+        )
+    return piece

@@ -7,6 +7,7 @@ from typing import Literal
 
 from greenh2._connection.connection import Connection
 from greenh2._errors import ConnectError
+from greenh2._models.config import checked_switch
 from greenh2._models.proxy import Proxy
 from greenh2._models.route import Route
 from greenh2._models.trace import Trace
@@ -24,6 +25,16 @@ from greenh2._protocol.memory import Memory
 #: ``http2=``: offer it over TLS, never, or speak it at once (also without TLS).
 Http2Choice = bool | Literal["prior-knowledge"]
 _PLAIN_SOCKETS = SocketSettings()
+
+
+def offered(http1: bool, http2: Http2Choice) -> tuple[str, ...]:
+    """Return what is offered by ALPN.  Raises TypeError and ValueError for settings that mean nothing."""
+    checked_switch("http1", http1)
+    if not http1 and not http2:
+        raise ValueError("http1=False and http2=False leave no protocol to speak: allow one of them")
+    if http2 not in (True, False, "prior-knowledge"):
+        raise ValueError(f"http2={http2!r}: it is True, False or 'prior-knowledge'")
+    return (("h2",) if http2 else ()) + (("http/1.1",) if http1 else ())
 
 
 class Dialer:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from greenh2._middleware.derive import derive
 from greenh2._middleware.handler import Handler, closed_on_error
 from greenh2._models.cookies import Cookies
+from greenh2._models.headers import Headers
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 
@@ -14,10 +15,10 @@ from greenh2._models.response import Response
 class RememberCookies:
     """Send the cookies of the jar that fit the URL, and put those of the response into the jar.
 
-    `jar` returns the jar in use.  Cookies of one call are found in the request's extension "cookies", and win
-    over those of the jar.  A Cookie header written by hand is sent as it is, with what the jar has under
-    other names behind it.  The request itself stays untouched: what is sent is a copy, so that the next
-    attempt or redirect is given the cookies of its own time and place.
+    `jar` returns the jar in use.  Cookies of one call are found in the request's extension "cookies", in any form
+    that Cookies are made from, and win over those of the jar.  A Cookie header written by hand is sent as it is,
+    with what the jar has under other names behind it.  The request itself stays untouched: what is sent is a copy,
+    so that the next attempt or redirect is given the cookies of its own time and place.
     """
 
     def __init__(self, following: Handler, *, jar: Callable[[], Cookies]) -> None:
@@ -36,16 +37,27 @@ class RememberCookies:
 def with_cookies(request: Request, jar: Cookies) -> Request:
     """Return the request as it is to be sent: itself when there is no cookie to add."""
     once = request.extensions.get("cookies")
-    if isinstance(once, Cookies) and len(once):
+    if once is not None and not isinstance(once, Cookies):
+        once = Cookies(once)
+    if once:
         jar = _merged(jar, once)
     elif not jar:
         return request
     sent = derive(request, headers=request.headers.copy())
-    by_hand = sent.headers.pop("cookie", None)
+    by_hand = _taken(sent.headers)
     jar.set_cookie_header(sent)
-    if by_hand is not None:
-        sent.headers["Cookie"] = beside(by_hand, sent.headers.get("cookie", ""))
+    if by_hand:
+        stored = b"; ".join(_taken(sent.headers))
+        sent.headers.append(b"Cookie", beside(b"; ".join(by_hand), stored))
     return sent
+
+
+def _taken(headers: Headers) -> list[bytes]:
+    # Bytes, for nobody knows what text they are.
+    taken = [value for name, value in headers.raw if name.lower() == b"cookie"]
+    if taken:
+        del headers["cookie"]
+    return taken
 
 
 def _merged(jar: Cookies, once: Cookies) -> Cookies:
@@ -59,11 +71,11 @@ def _merged(jar: Cookies, once: Cookies) -> Cookies:
     return merged
 
 
-def beside(by_hand: str, stored: str) -> str:
+def beside(by_hand: bytes, stored: bytes) -> bytes:
     """Return a Cookie header written by hand, with the stored cookies of other names behind it."""
-    taken = {_name(pair) for pair in by_hand.split(";")}
-    return "; ".join([by_hand, *(pair for pair in stored.split("; ") if pair and _name(pair) not in taken)])
+    taken = {_name(pair) for pair in by_hand.split(b";")}
+    return b"; ".join([by_hand, *(pair for pair in stored.split(b"; ") if pair and _name(pair) not in taken)])
 
 
-def _name(pair: str) -> str:
-    return pair.partition("=")[0].strip()
+def _name(pair: bytes) -> bytes:
+    return pair.partition(b"=")[0].strip()

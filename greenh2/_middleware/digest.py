@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import count
 from os import urandom
 from typing import Final
 
@@ -54,7 +55,12 @@ class Challenge:
         self.stale = stale
         self.userhash = userhash
         self.cnonce = urandom(8).hex()
-        self.count = 0
+        # What nobody else can be given, whatever greenlet or thread asks: a count by += could be read too late.
+        self._numbers = count(1)
+
+    def next_number(self) -> int:
+        """Count one more answer: no two are given the same number (RFC 7616 section 3.4)."""
+        return next(self._numbers)
 
     @property
     def base_algorithm(self) -> str:
@@ -110,9 +116,8 @@ class DigestAuth(Auth):
         if (challenge.algorithm or "").upper().endswith("-SESS"):
             secret = hashed(f"{secret}:{challenge.nonce}:{challenge.cnonce}")
         what = hashed(f"{request.method}:{uri}")
-        challenge.count += 1
-        count = f"{challenge.count:08x}"
-        middle = f"{challenge.nonce}:{count}:{challenge.cnonce}:auth" if challenge.qop else challenge.nonce
+        number = f"{challenge.next_number():08x}"
+        middle = f"{challenge.nonce}:{number}:{challenge.cnonce}:auth" if challenge.qop else challenge.nonce
         name = hashed(f"{self._username}:{challenge.realm}") if challenge.userhash else self._username
         fields = {
             "username": _quoted(name),
@@ -126,12 +131,16 @@ class DigestAuth(Auth):
         if challenge.opaque is not None:
             fields["opaque"] = _quoted(challenge.opaque)
         if challenge.qop:
-            fields.update(qop="auth", nc=count)
+            fields.update(qop="auth", nc=number)
         if challenge.qop or (challenge.algorithm or "").upper().endswith("-SESS"):
             fields["cnonce"] = _quoted(challenge.cnonce)
         if challenge.userhash:
             fields["userhash"] = "true"
         return "Digest " + ", ".join([f"{name}={value}" for name, value in fields.items()])
+
+    def __getstate__(self) -> dict[str, object]:
+        # A copy that went on counting from here would give the numbers that this one gives.
+        return {**self.__dict__, "_challenges": {}}
 
     def __repr__(self) -> str:
         return f"DigestAuth({self._username!r}, '[secure]')"
@@ -203,6 +212,11 @@ def _text(text: str | bytes, what: str) -> str:
         case str():
             return text
         case bytes():
-            return text.decode("utf-8")
+            try:
+                return text.decode("utf-8")
+            except UnicodeDecodeError:  # without the bytes, which may be the password
+                raise ValueError(
+                    f"The {what} of DigestAuth is UTF-8 where it is bytes (RFC 7616 section 4)"
+                ) from None
         case _:
             raise TypeError(f"The {what} of DigestAuth is str or bytes, not {type(text).__name__}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 from urllib.parse import urlencode
 
 from greenh2._errors import StreamClosed, StreamConsumed
-from greenh2._models.query import PrimitiveData, text_of
+from greenh2._models.query import PrimitiveData, name_of, text_of
 from greenh2._models.streams import SyncByteStream
 
 if TYPE_CHECKING:
@@ -241,20 +241,26 @@ def encode_response(
     """Return the headers that describe the body of a response made by hand, and the body."""
     if content is not None:
         return encode_body(content)
-    if text is not None:
-        return _described(text.encode("utf-8"), "text/plain; charset=utf-8")
-    if html is not None:
-        return _described(html.encode("utf-8"), "text/html; charset=utf-8")
+    for name, given in (("text", text), ("html", html)):
+        if given is not None:
+            if not isinstance(given, str):
+                raise TypeError(f"The {name} of a response is a str, not {_name(given)}: bytes are content.")
+            kind = "plain" if name == "text" else "html"
+            return _described(given.encode("utf-8"), f"text/{kind}; charset=utf-8")
     return encode_body(json=json)
 
 
 def _urlencoded(data: RequestData) -> bytes:
     pairs = [
-        (name, one if isinstance(one, bytes) else text_of(one))
+        (_plain(name, name_of), _plain(one, text_of))
         for name, value in data.items()
         for one in (value if isinstance(value, (list, tuple)) else [value])
     ]
     return urlencode(pairs).encode("ascii")
+
+
+def _plain(given: PrimitiveData | bytes, as_text: Callable[[PrimitiveData], str]) -> str | bytes:
+    return given if isinstance(given, bytes) else as_text(given)
 
 
 def _described(content: bytes, content_type: str) -> tuple[list[tuple[str, str]], Body]:
@@ -284,6 +290,10 @@ def content_body(content: RequestContent, *, whole: bool = False) -> Body:
             )
         case BinaryFile():
             return FileBody(content, whole=whole)
+        case list() | tuple():
+            for chunk in content:
+                _check_chunk(chunk, "holds")
+            return IterableBody(content)
         case Iterable():
             return IterableBody(content)
         case _:
@@ -313,8 +323,12 @@ def _finish(running: Iterator[bytes]) -> None:
 def _as_bytes(chunk: object, how: str) -> bytes:
     if isinstance(chunk, bytes):
         return chunk
-    if isinstance(chunk, (bytearray, memoryview)):
-        return bytes(chunk)
+    return bytes(_check_chunk(chunk, how))
+
+
+def _check_chunk(chunk: object, how: str) -> bytes | bytearray | memoryview:
+    if isinstance(chunk, (bytes, bytearray, memoryview)):
+        return chunk
     hint = ': encode it, or open the file with mode "rb"' if isinstance(chunk, str) else ""
     raise TypeError(f"The body of the request {how} {_name(chunk)}, which is not bytes{hint}.")
 

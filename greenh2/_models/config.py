@@ -90,6 +90,13 @@ def checked_limits(limits: object) -> Limits:
     return limits
 
 
+def checked_switch(name: str, value: object) -> bool:
+    """Return the value of a setting that is on or off.  Raises TypeError for what is no bool: "no" is true."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is True or False, not {value!r}")
+    return value
+
+
 def _check_count(name: str, value: object, *, least: int) -> None:
     if value is None:
         return

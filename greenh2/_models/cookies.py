@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar, Union, cast, overload
 
@@ -27,6 +27,8 @@ Default = TypeVar("Default")
 MAX_SIZE = 4096
 MAX_OF_DOMAIN = 180
 MAX_COOKIES = 3000
+# An attribute that cookies are given here, for their way back.
+_LATIN_1 = "ISO-8859-1"
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -37,6 +39,9 @@ class Cookies(MutableMapping[str, str]):
     that is set without a domain goes to every host.  Which cookies are taken and sent is up to the jar's
     policy: that of Netscape and RFC 2965, which takes none for ``co.uk`` or for part of an IP address, but has
     no list of public suffixes.  Pickling keeps the cookies, and not the policy.
+
+    What a server sets is read as UTF-8, or else ISO-8859-1, and goes back as the bytes that came; what is set here is
+    sent as UTF-8.
     """
 
     __slots__ = ("jar",)
@@ -58,7 +63,7 @@ class Cookies(MutableMapping[str, str]):
         if "set-cookie" in response.headers:
             self.jar.extract_cookies(
                 cast("HTTPResponse", _JarResponse(response)),
-                cast("UrllibRequest", _JarRequest(response.request)),
+                cast("UrllibRequest", _JarRequest(response.request, self.jar)),
             )
             self._remove(self._surplus)
 
@@ -75,11 +80,19 @@ class Cookies(MutableMapping[str, str]):
     def set_cookie_header(self, request: Request) -> None:
         """Set the Cookie header of a request to those cookies which match it, unless it has one already."""
         if self:
-            self.jar.add_cookie_header(cast("UrllibRequest", _JarRequest(request)))
+            self.jar.add_cookie_header(cast("UrllibRequest", _JarRequest(request, self.jar)))
 
     def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
-        """Set a cookie, until the end of the session.  Raises TypeError for a name or a value that is not str."""
+        """Set a cookie, until the end of the session.
+
+        Raises TypeError for an argument that is not str, ValueError for text that cannot be encoded.
+        """
         _check_text(name, value)
+        for part, text in (("domain", domain), ("path", path)):
+            if not isinstance(text, str):
+                raise TypeError(
+                    f"The {part} of the cookie {name!r} is str, not {text!r}: leave it out for any"
+                )
         self.jar.set_cookie(
             _library().Cookie(
                 version=0,
@@ -115,7 +128,7 @@ class Cookies(MutableMapping[str, str]):
     def get(
         self, name: str, /, default: object = None, domain: str | None = None, path: str | None = None
     ) -> object:
-        """Return the value of a cookie, or the default.
+        """Return the value of a cookie, which is "" when it was set without any, or the default.
 
         Raises CookieConflict when several have this name: name the domain or the path as well.
         """
@@ -124,7 +137,7 @@ class Cookies(MutableMapping[str, str]):
             raise CookieConflict(
                 f"{len(found)} cookies are named {name!r}: name their domain or path as well."
             )
-        return found[0].value if found else default
+        return (found[0].value or "") if found else default
 
     def delete(self, name: str, domain: str | None = None, path: str | None = None) -> None:
         """Remove every cookie of this name, or those of them at this domain and path."""
@@ -132,7 +145,7 @@ class Cookies(MutableMapping[str, str]):
 
     def clear(self, domain: str | None = None, path: str | None = None) -> None:
         """Remove all cookies, or those at this domain and path."""
-        self._remove(lambda: self._matching(None, domain, path))
+        self._remove(lambda: self._at(domain, path))
 
     # MutableMapping.update() also takes keywords, and no jar.
     def update(self, cookies: CookieTypes | None = None) -> None:  # type: ignore[override]
@@ -197,11 +210,12 @@ class Cookies(MutableMapping[str, str]):
         for cookie in cookies:
             self.jar.set_cookie(cookie)
 
-    def _matching(self, name: str | None, domain: str | None, path: str | None) -> list[Cookie]:
+    def _matching(self, name: str, domain: str | None, path: str | None) -> list[Cookie]:
+        return [cookie for cookie in self._at(domain, path) if cookie.name == name]
+
+    def _at(self, domain: str | None, path: str | None) -> list[Cookie]:
         return [
-            cookie
-            for cookie in self.jar
-            if name in (None, cookie.name) and domain in (None, cookie.domain) and path in (None, cookie.path)
+            cookie for cookie in self.jar if domain in (None, cookie.domain) and path in (None, cookie.path)
         ]
 
     def _remove(self, those: Callable[[], list[Cookie]]) -> None:
@@ -217,8 +231,9 @@ class _JarRequest:
 
     unverifiable = False
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, jar: CookieJar) -> None:
         self._request = request
+        self._jar = jar
         self.type = request.url.scheme
         self.host = request.url.authority.decode("ascii")
         self.origin_req_host = request.url.raw_host.decode("ascii")
@@ -235,7 +250,13 @@ class _JarRequest:
         return self._request.headers.get(name, default)
 
     def add_unredirected_header(self, name: str, value: str) -> None:
-        self._request.headers[name] = value
+        if value.isascii():
+            self._request.headers[name] = value
+            return
+        latin = {_pair(one) for one in self._jar if one.has_nonstandard_attr(_LATIN_1)}
+        raw = b"; ".join([_encoded(pair, pair in latin) for pair in value.split("; ")])
+        self._request.headers.pop(name, None)
+        self._request.headers.append(name.encode("ascii"), raw)
 
 
 class _JarResponse:
@@ -248,9 +269,30 @@ class _JarResponse:
         return self
 
     def get_all(self, name: str, default: list[str]) -> list[str]:
+        lower = name.lower().encode("ascii")
+        lines = [_read(raw) for field, raw in self._headers.raw if field.lower() == lower]
         # RFC 6265bis section 5.6: such a line is ignored entirely.
-        lines = [line for line in self._headers.get_list(name) if _CONTROL.search(line) is None]
+        lines = [line for line in lines if _CONTROL.search(line) is None]
         return lines[-MAX_OF_DOMAIN:] or default  # of more, a jar would be busy for a tenth of a second
+
+
+def _read(line: bytes) -> str:
+    # Each by itself: what other headers are encoded in says nothing of this one.
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"{line.decode('iso-8859-1')}; {_LATIN_1}"
+
+
+def _pair(cookie: Cookie) -> str:
+    return cookie.name if cookie.value is None else f"{cookie.name}={cookie.value}"
+
+
+def _encoded(pair: str, latin: bool) -> bytes:
+    if latin:
+        with suppress(UnicodeEncodeError):  # a server may have named the attribute itself
+            return pair.encode("iso-8859-1")
+    return pair.encode("utf-8")
 
 
 def _new_jar() -> CookieJar:
@@ -264,6 +306,12 @@ def _check_text(name: object, value: object) -> None:
         raise TypeError(f"The name of a cookie is str, not {type(name).__name__}: {name!r}")
     if not isinstance(value, str):
         raise TypeError(f"The value of the cookie {name!r} is str, not {type(value).__name__}")
+    try:
+        (name + value).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"The cookie {name!r} holds a lone surrogate, which no encoding can express"
+        ) from None
 
 
 def _library() -> ModuleType:

@@ -58,7 +58,7 @@ class Headers(MutableMapping[str, str]):
     Made from a mapping, a list of pairs, or other Headers; str is sent as UTF-8 unless `encoding` says
     otherwise.  Looking up a name which occurs several times joins the values with ", " (RFC 9110 section
     5.3); `get_list()` and `multi_items()` keep them apart.  Does not check names and values: a Request does
-    that when it is built.  Raises TypeError for what is neither str nor bytes.
+    that when it is built.  Raises TypeError for what is neither str nor bytes, ValueError for what cannot be encoded.
 
     Values are decoded when they are looked up, as ASCII or else UTF-8 or else ISO-8859-1, whichever fits all.
     """
@@ -74,7 +74,7 @@ class Headers(MutableMapping[str, str]):
     _index: dict[bytes, bytes | list[bytes]] | None
 
     def __init__(self, headers: HeaderTypes | None = None, encoding: str | None = None) -> None:
-        self._encoding = encoding
+        self._encoding = encoding if encoding is None else _checked_encoding(encoding)
         self._index = None
         self._checked = False
         if headers is None:
@@ -128,11 +128,11 @@ class Headers(MutableMapping[str, str]):
 
     @encoding.setter
     def encoding(self, encoding: str) -> None:
-        self._encoding = encoding
+        self._encoding = _checked_encoding(encoding)
 
     def __getitem__(self, key: str) -> str:
         """Return the value of a header; several values are joined with ", ".  Raises KeyError."""
-        found = (self._index or self._lookup()).get(key.lower().encode())
+        found = (self._index or self._lookup()).get(_key(key))
         if found is None:
             raise KeyError(key)
         return self._merged(found)
@@ -156,14 +156,14 @@ class Headers(MutableMapping[str, str]):
     def __delitem__(self, key: str) -> None:
         """Remove every field of that name.  Raises KeyError when there is none."""
         index = self._lookup()
-        lower = key.lower().encode()
+        lower = _key(key)
         if lower not in index:
             raise KeyError(key)
         del index[lower]
         self._raw = [field for field in self._raw if field[0].lower() != lower]
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key.lower().encode() in (self._index or self._lookup())
+        return isinstance(key, str) and _key(key) in (self._index or self._lookup())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
@@ -178,7 +178,7 @@ class Headers(MutableMapping[str, str]):
     def get(self, key: str, /, default: Default) -> str | Default: ...
     def get(self, key: str, /, default: object = None) -> object:
         """Return the value of a header, or the default; several values are joined with ", "."""
-        found = (self._index or self._lookup()).get(key.lower().encode())
+        found = (self._index or self._lookup()).get(_key(key))
         if found is None:
             return default
         return self._merged(found)
@@ -189,7 +189,7 @@ class Headers(MutableMapping[str, str]):
         `split_commas` takes each apart at its commas as well, which is right for lists such as Accept, and
         wrong where a comma may be part of a value, as in Set-Cookie or Date.
         """
-        found = self._lookup().get(key.lower().encode(), [])
+        found = self._lookup().get(_key(key), [])
         values = [self._text(value) for value in (found if isinstance(found, list) else [found])]
         if not split_commas:
             return values
@@ -322,9 +322,33 @@ class Headers(MutableMapping[str, str]):
         return sorted([(name.lower(), value) for name, value in self._raw])
 
 
+def _key(name: str) -> bytes:
+    try:
+        return name.lower().encode()
+    except UnicodeEncodeError:
+        return b"\n"  # which no header is named
+    except AttributeError:
+        raise TypeError(f"Headers are looked up by a str, not by {name!r}") from None
+
+
+def _checked_encoding(encoding: object) -> str | None:
+    if encoding is None:
+        return None
+    if not isinstance(encoding, str):
+        raise TypeError(f"The encoding of headers is a str or None, not {encoding!r}")
+    try:
+        "".encode(encoding)
+    except (LookupError, ValueError):
+        raise ValueError(f"The encoding of headers is {encoding!r}, which Python does not know") from None
+    return encoding
+
+
 def _encode_name(name: str | bytes, encoding: str) -> bytes:
     if isinstance(name, str):
-        return name.encode(encoding)
+        try:
+            return name.encode(encoding)
+        except UnicodeEncodeError:
+            raise _unfit("name", name, encoding) from None
     if isinstance(name, bytes):
         return name
     raise TypeError(f"The name of a header is str or bytes, not {type(name).__name__}: {name!r}")
@@ -332,7 +356,15 @@ def _encode_name(name: str | bytes, encoding: str) -> bytes:
 
 def _encode_value(name: str | bytes, value: str | bytes, encoding: str) -> bytes:
     if isinstance(value, str):
-        return value.encode(encoding)
+        try:
+            return value.encode(encoding)
+        except UnicodeEncodeError:
+            raise _unfit("value", name, encoding) from None
     if isinstance(value, bytes):
         return value
     raise TypeError(f"The value of the header {name!r} is str or bytes, not {type(value).__name__}")
+
+
+def _unfit(what: str, name: str | bytes, encoding: str) -> ValueError:
+    # Without the value, which may be a secret.
+    return ValueError(f"The {what} of the header {name!r} cannot be written in {encoding}: give it as bytes")

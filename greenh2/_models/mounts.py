@@ -20,12 +20,14 @@ class Pattern:
     "all://*.example.org": the names below it.  "all://*example.org": both.  "all://*:8080", "https://example.org:8443":
     a port as well.
 
-    Raises ValueError for anything else.
+    Raises ValueError for anything else, TypeError for what is no str.
     """
 
     __slots__ = ("_host", "_port", "rank", "scheme", "text")
 
     def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"The keys of mounts are patterns of URLs, such as 'https://', not {text!r}")
         scheme, mark, rest = text.partition("://")
         if not mark:
             raise ValueError(

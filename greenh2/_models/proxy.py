@@ -59,6 +59,8 @@ class Proxy:
         self.auth = None if auth is None else _checked_auth(auth, scheme)
         #: The URL without them.
         self.url = whole.copy_with(userinfo=None)
+        if ssl_context is not None and not hasattr(ssl_context, "wrap_bio"):
+            raise TypeError(f"ssl_context is an ssl.SSLContext, not {ssl_context!r}")
         self.ssl_context = ssl_context
         if ssl_context is not None and scheme != "https":
             raise ValueError(f"ssl_context is for proxies with https:// URLs, not for {scheme}://")

@@ -27,6 +27,10 @@ class QueryParams(Mapping[str, str]):
     QueryParams, or keywords.  Values become str: True and False "true" and "false", None "".  Looking a
     name up gives the first of its values.  `str()` encodes for a form or URL, a space as "+"
     (application/x-www-form-urlencoded).  The order is kept, also between different names.
+
+    Bytes of a query string that are no UTF-8, such as ``%FF``, are read as U+FFFD, and encoded again as they came.
+
+    Raises TypeError for what is none of these, and ValueError for what cannot be encoded.
     """
 
     __slots__ = ("_first", "_pairs")
@@ -34,10 +38,14 @@ class QueryParams(Mapping[str, str]):
     def __init__(self, params: QueryParamTypes | None = None, /, **keywords: PrimitiveData) -> None:
         if params is not None and keywords:
             raise TypeError("QueryParams are made from one argument or from keywords, not from both")
-        self._pairs: tuple[tuple[str, str], ...] = _pairs(keywords if params is None else params)
+        self._take(_pairs(keywords if params is None else params))
+
+    def _take(self, pairs: tuple[tuple[str, str], ...]) -> None:
+        # Bytes that are no UTF-8 are escaped in these as PEP 383 has it, and nowhere else.
+        self._pairs = pairs
         self._first: dict[str, str] = {}
-        for name, value in self._pairs:
-            self._first.setdefault(name, value)
+        for name, value in pairs:
+            self._first.setdefault(_shown(name), _shown(value))
 
     def __getitem__(self, key: str) -> str:
         return self._first[key]
@@ -61,7 +69,7 @@ class QueryParams(Mapping[str, str]):
 
     def get_list(self, key: str) -> list[str]:
         """Return every value of a name, in order."""
-        return [value for name, value in self._pairs if name == key]
+        return [_shown(value) for name, value in self._pairs if _shown(name) == key]
 
     def keys(self) -> KeysView[str]:
         """The names, each once."""
@@ -77,30 +85,29 @@ class QueryParams(Mapping[str, str]):
 
     def multi_items(self) -> list[tuple[str, str]]:
         """Return every pair of name and value, in order."""
-        return list(self._pairs)
+        return [(_shown(name), _shown(value)) for name, value in self._pairs]
 
     def set(self, key: str, value: PrimitiveData = None) -> QueryParams:
         """Return params with this as the only value of its name, where the first one stood."""
-        pair = (str(key), text_of(value))
-        names = [name for name, _ in self._pairs]
-        if pair[0] not in names:
-            return QueryParams([*self._pairs, pair])
-        place = names.index(pair[0])
-        kept = [old for old in self._pairs[place:] if old[0] != pair[0]]
-        return QueryParams([*self._pairs[:place], pair, *kept])
+        pair = _pair(key, value)
+        places = [place for place, old in enumerate(self._pairs) if _shown(old[0]) == pair[0]]
+        if not places:
+            return _made_of((*self._pairs, pair))
+        kept = [old for old in self._pairs[places[0] :] if _shown(old[0]) != pair[0]]
+        return _made_of((*self._pairs[: places[0]], pair, *kept))
 
     def add(self, key: str, value: PrimitiveData = None) -> QueryParams:
         """Return params with one more value of a name, at the end."""
-        return QueryParams([*self._pairs, (str(key), text_of(value))])
+        return _made_of((*self._pairs, _pair(key, value)))
 
     def remove(self, key: str) -> QueryParams:
         """Return params without any value of a name."""
-        return QueryParams([pair for pair in self._pairs if pair[0] != key])
+        return _made_of(tuple([pair for pair in self._pairs if _shown(pair[0]) != key]))
 
     def merge(self, params: QueryParamTypes | None = None) -> QueryParams:
         """Return params in which each name given here has the values given here; new names come last."""
         other = QueryParams(params)
-        return QueryParams([*(pair for pair in self._pairs if pair[0] not in other), *other._pairs])
+        return _made_of((*(pair for pair in self._pairs if _shown(pair[0]) not in other), *other._pairs))
 
     def __eq__(self, other: object) -> bool:
         """Compare all pairs, without regard to their order."""
@@ -112,10 +119,16 @@ class QueryParams(Mapping[str, str]):
         return hash(tuple(sorted(self._pairs)))
 
     def __str__(self) -> str:
-        return urlencode(self._pairs)
+        return urlencode(self._pairs, errors="surrogateescape")
 
     def __repr__(self) -> str:
         return f"QueryParams({str(self)!r})"
+
+
+def _made_of(pairs: tuple[tuple[str, str], ...]) -> QueryParams:
+    params = QueryParams.__new__(QueryParams)
+    params._take(pairs)
+    return params
 
 
 def _pairs(params: QueryParamTypes) -> tuple[tuple[str, str], ...]:
@@ -123,18 +136,56 @@ def _pairs(params: QueryParamTypes) -> tuple[tuple[str, str], ...]:
         case QueryParams():
             return params._pairs
         case str() | bytes():
-            query = params.decode("ascii") if isinstance(params, bytes) else params
-            return tuple(parse_qsl(query, keep_blank_values=True))
+            return tuple(parse_qsl(_query(params), keep_blank_values=True, errors="surrogateescape"))
         case Mapping():
-            return tuple(
-                [(str(name), text_of(one)) for name, value in params.items() for one in _several(value)]
-            )
+            return tuple([_pair(name, one) for name, value in params.items() for one in _several(value)])
         case _:
-            return tuple([(str(name), text_of(value)) for name, value in pairs_of(params, "params")])
+            return tuple([_pair(name, value) for name, value in pairs_of(params, "params")])
+
+
+def _query(query: str | bytes) -> str:
+    try:
+        if isinstance(query, bytes):
+            return query.decode("ascii")
+        if not query.isascii():
+            query.encode("utf-8")
+    except (UnicodeDecodeError, UnicodeEncodeError) as exc:
+        raise ValueError(
+            f"A query is text, or percent-encoded ASCII: its character {exc.start} is neither"
+        ) from None
+    return query
+
+
+def _pair(name: str, value: PrimitiveData) -> tuple[str, str]:
+    pair = name_of(name), text_of(value)
+    for text in pair:
+        if not text.isascii():
+            try:
+                text.encode("utf-8")
+            except UnicodeEncodeError:
+                raise ValueError(
+                    f"The parameter {name!r} holds a lone surrogate, which no encoding can express: make it text"
+                ) from None
+    return pair
+
+
+def _shown(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _several(value: PrimitiveData | Sequence[PrimitiveData]) -> Sequence[PrimitiveData]:
     return value if isinstance(value, (list, tuple)) else [value]  # type: ignore[list-item]  # a str is one
+
+
+def name_of(name: PrimitiveData) -> str:
+    """Return a name as text.  Raises TypeError for one that would be sent as Python's source, such as bytes."""
+    if isinstance(name, str):
+        return name
+    try:
+        text_of(name)
+    except TypeError:
+        raise TypeError(f"The name of a value is text, not {type(name).__name__}: make it text") from None
+    return str(name)
 
 
 def text_of(value: PrimitiveData) -> str:

@@ -72,7 +72,7 @@ class Request:
         else:
             self.url = url if isinstance(url, URL) else URL(url)
         self.headers = Headers(headers)
-        self.extensions = dict(extensions) if extensions else {}
+        self.extensions = extensions_of(extensions)
         content_type = self.headers.get("content-type") if files else None
         body_headers, self.body = encode_body(content, data, json, files, content_type)
         if content_type is not None:  # a boundary may have been added to it
@@ -134,6 +134,17 @@ class Request:
         for name, value in body_headers:
             if name != "Content-Type" or b"content-type" not in names:
                 headers.append(name.encode("ascii"), value.encode("ascii"))
+
+
+def extensions_of(extensions: object) -> dict[str, Any]:
+    """Return what ``extensions=`` was given, as a dict of its own.  Raises TypeError for what is no mapping."""
+    if extensions is None:
+        return {}
+    if not isinstance(extensions, Mapping):
+        raise TypeError(
+            f'extensions are a mapping by names, as {{"trace": function}}, not {type(extensions).__name__}'
+        )
+    return dict(extensions)
 
 
 def _checked_method(method: str) -> str:

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-from greenh2._errors import (
-    DecodingError,
-    HTTPError,
-    ResponseNotRead,
-    ResponseTooLarge,
-    StreamClosed,
-    StreamConsumed,
-)
+from greenh2._errors import HTTPError, ResponseNotRead, StreamClosed, StreamConsumed
 from greenh2._models.body import BytesBody, RequestContent, encode_response
+from greenh2._models.bounds import check_announced, check_decoded, too_large
 from greenh2._models.codes import codes
 from greenh2._models.cookies import Cookies
 from greenh2._models.decoders import make_decoder
 from greenh2._models.headers import Headers, HeaderTypes
 from greenh2._models.parameters import charset_of, is_text_encoding, parse_links
 from greenh2._models.reading import as_lines, as_text, decoded, in_chunks
-from greenh2._models.request import Request
+from greenh2._models.request import Request, extensions_of
 from greenh2._models.status_error import status_error
+from greenh2._models.streams import ResponseStream, checked_stream
 from greenh2._models.url import URL
 
 if TYPE_CHECKING:
     from datetime import timedelta
-
-#: A body that has become larger than this by decoding (bytes) may be so many times what was received.  gzip reaches
-#: 1,032 with nothing but zeros, and 5 to 20 with what people send.
-FREE_OF_RATIO: Final = 2 * 1024 * 1024
-MAX_RATIO: Final = 250
 
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _PICKLED: Final = (
@@ -40,22 +30,6 @@ _PICKLED: Final = (
 )
 # What of the extensions tells about the exchange and is not tied to a connection: pickling keeps it.
 _LASTING: Final = ("http_version", "reason_phrase", "stream_id", "timings")
-
-
-class ResponseStream(Protocol):
-    """The body of a response as it comes in: iterate it once, and close it.
-
-    It may also have `trailers`, a list of pairs of bytes, which is looked at after the end; and `take_whole`, a
-    function that returns what is left of the body if all of it is there already, and else None.
-    """
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Return an iterator over what has arrived; it may switch greenlets."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the exchange.  May be called twice."""
-        ...
 
 
 class Response:
@@ -116,13 +90,15 @@ class Response:
         self.status_code = status_code
         self.headers = Headers(headers)
         self.trailers = Headers(trailers)
-        self.extensions: dict[str, Any] = dict(extensions) if extensions else {}
+        self.extensions = extensions_of(extensions)
         self.history: list[Response] = list(history) if history else []
         self.next_request: Request | None = None
         self.default_encoding = default_encoding
         self.is_closed = False
         self.is_stream_consumed = False
         self.num_bytes_downloaded = 0
+        if request is not None and not isinstance(request, Request):
+            raise TypeError(f"The request of a response is a Request, not {type(request).__name__}")
         self._request = request
         self._content: bytes | None = None
         self._text: str | None = None
@@ -136,7 +112,7 @@ class Response:
         self._ended_at: float | None = None
         self.stream: ResponseStream
         if stream is not None:
-            self.stream = stream
+            self.stream = checked_stream(stream)
             return
         fields, self.stream = encode_response(content, text, html, json)
         for name, value in fields:
@@ -254,7 +230,9 @@ class Response:
         return self._encoding
 
     @encoding.setter
-    def encoding(self, encoding: str) -> None:
+    def encoding(self, encoding: str | None) -> None:
+        if encoding is not None and not isinstance(encoding, str):
+            raise TypeError(f"The encoding of a response is the name of one, not {encoding!r}")
         if self._text is not None:
             raise ValueError("The encoding cannot be set any more: text has been decoded by it.")
         self._encoding = encoding
@@ -356,7 +334,7 @@ class Response:
             return
         self._begin()
         try:
-            pieces = decoded(self._pull(), make_decoder(self.headers), self._check_decoded)
+            pieces = decoded(self._pull(), make_decoder(self.headers), self._check)
             yield from in_chunks(pieces, chunk_size)
         except GeneratorExit:
             self._let_go()
@@ -418,12 +396,12 @@ class Response:
     def _pull(self) -> Iterator[bytes]:
         most = self._most
         if most is not None:
-            self._check_announced(most)
+            check_announced(most, self.headers, self._request)
         for piece in self.stream:
             if piece:
                 self.num_bytes_downloaded += len(piece)
                 if most is not None and self.num_bytes_downloaded > most:
-                    raise self._too_large(most, "has more")
+                    raise too_large(most, "has more", self._request)
                 yield piece
         self._take_trailers()
 
@@ -445,30 +423,8 @@ class Response:
         if trailers:
             self.trailers = Headers.from_raw(list(trailers))
 
-    def _check_announced(self, most: int) -> None:
-        length = self.headers.get("content-length", "")
-        to_head = self._request is not None and self._request.method == "HEAD"
-        if length.isascii() and length.isdigit() and int(length) > most and not to_head:
-            raise self._too_large(most, f"is announced with {length}")
-
-    def _check_decoded(self, taken: int, made: int) -> None:
-        """Check that no more comes of decoding than is allowed, or than is honest."""
-        if self._most is not None:
-            if made > self._most:
-                raise self._too_large(self._most, "has more once it is decoded")
-        elif made > FREE_OF_RATIO and made > MAX_RATIO * taken:
-            raise DecodingError(
-                f"{taken} bytes have swollen to {made} and more by decoding, over {MAX_RATIO} times as many, which is "
-                "how a decompression bomb looks: set max_response_bytes to what the body may have, and that bound "
-                "holds in place of this one."
-            )
-
-    def _too_large(self, most: int, how: str) -> ResponseTooLarge:
-        whose = "" if self._request is None else f" of {self._request.url.redacted}"
-        return ResponseTooLarge(
-            f"max_response_bytes is {most}, and the body{whose} {how}: nothing more of it is read. Allow more, for the "
-            'client or by the request\'s extension "max_response_bytes".'
-        )
+    def _check(self, taken: int, made: int) -> None:
+        check_decoded(self._most, taken, made, self._request)
 
     def _fail(self, error: BaseException) -> None:
         self.close()

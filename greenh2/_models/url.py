@@ -295,11 +295,18 @@ def _userinfo(u: Uri, components: Components) -> str:
     userinfo = _ascii(components["userinfo"]) if "userinfo" in components else u.userinfo
     username, colon, password = userinfo.partition(":")
     if "username" in components:
-        username = quote(components["username"] or "", safe=_SUB_DELIMS)
+        username = _quoted(components["username"])
     if "password" in components:
-        password = quote(components["password"] or "", safe=_SUB_DELIMS)
+        password = _quoted(components["password"])
         colon = ":" if password else ""
     return username + colon + password
+
+
+def _quoted(part: str | None) -> str:
+    try:
+        return quote(part or "", safe=_SUB_DELIMS)
+    except UnicodeEncodeError:  # without the text, which may be a password
+        raise InvalidURL("The URL holds a lone surrogate, which no encoding can express.") from None
 
 
 def _host_and_port(u: Uri, components: Components) -> tuple[str, str | int | None]:

@@ -37,6 +37,8 @@ class SocketSettings(NamedTuple):
             raise ValueError("uds='' names no Unix socket")
         if uds is not None and local_address is not None:
             raise ValueError("uds and local_address exclude each other: a Unix socket has no IP address")
+        if options is not None and not isinstance(options, Iterable):
+            raise TypeError(f"socket_options is a list of tuples for setsockopt(), not {options!r}")
         checked = tuple(_checked_option(option) for option in options or ())
         return cls(None if uds is None else os.fspath(uds), _checked_local(local_address), checked)
 

@@ -221,6 +221,8 @@ def _limits(limits: Any) -> Limits:
         return Limits()
     if isinstance(limits, Limits):
         return limits
+    if not hasattr(limits, "max_keepalive_connections"):
+        raise TypeError(f"limits are Limits of httpx or of greenh2, not {limits!r}")
     return Limits(
         max_connections=limits.max_connections,
         max_keepalive_connections=limits.max_keepalive_connections,

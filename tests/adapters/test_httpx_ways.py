@@ -82,6 +82,11 @@ def test_a_proxy_that_can_be_none_is_refused_as_httpx_refuses_it(transport_class
         transport_class(proxy=url)
 
 
+def test_limits_that_are_none_are_refused_by_name(transport_class: Any) -> None:
+    with pytest.raises(TypeError, match="limits are Limits of httpx or of greenh2, not 100"):
+        transport_class(limits=100)
+
+
 def test_a_proxy_without_a_host_is_an_invalid_url_of_httpx(family: Family, transport_class: Any) -> None:
     with pytest.raises(family.InvalidURL, match="no host"):
         transport_class(proxy="http://")

@@ -168,6 +168,12 @@ def test_a_session_made_meanwhile_goes_on(origin: OriginFactory, certificates: C
     server.wait_until(lambda stats: not stats.open)  # as it was the last that knew the pool
 
 
+def test_repeats_that_cannot_be_are_refused_by_install_and_not_by_each_session() -> None:
+    with pytest.raises(TypeError, match="max_retries is a number or urllib3's Retry, not '3'"):
+        install(max_retries="3")  # type: ignore[arg-type]  # what is tested
+    assert isinstance(requests.Session().get_adapter("https://a.example/"), HTTPAdapter)
+
+
 def test_installing_twice_is_installing_once() -> None:
     with install(max_retries=1):
         with install(max_retries=2) as second:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 import greenh2
-from greenh2._models.response import FREE_OF_RATIO, MAX_RATIO
+from greenh2._models.bounds import FREE_OF_RATIO, MAX_RATIO
 from tests.client.answers import Answers, Pieces
 
 URL = "https://user:secret@a.example/large"

@@ -22,6 +22,7 @@ from greenh2 import (
     CloseError,
     ConnectError,
     ConnectTimeout,
+    Cookies,
     DecodingError,
     HTTPTransport,
     InvalidURL,
@@ -62,6 +63,28 @@ def test_a_transport_object_serves_as_transport() -> None:
 def test_anything_else_does_not() -> None:
     with pytest.raises(TypeError, match="a BaseTransport or a function from Request to Response, not str"):
         Client(transport="http://proxy")  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.parametrize("setting", ["trust_env", "http1", "follow_redirects"])
+@pytest.mark.parametrize("value", ["no", "0", 0, None])
+def test_what_is_on_or_off_is_a_bool(setting: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"{setting} is True or False, not {value!r}"):
+        Client(**{setting: value})  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "told"),
+    [
+        ({"mounts": {1: None}}, TypeError, "keys of mounts are patterns of URLs, .* not 1"),
+        ({"default_encoding": "a\x00"}, ValueError, "is no encoding that Python knows"),
+        ({"default_encoding": "\udcff"}, ValueError, "is no encoding that Python knows"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_by_name(
+    settings: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told):
+        Client(**settings)
 
 
 def test_a_transport_that_returns_no_response_is_told_so() -> None:
@@ -457,6 +480,17 @@ def test_what_was_not_processed_is_sent_again_with_gevents_sleep() -> None:
             "follow_redirects is True or False",
         ),
         ("GET", 7, {}, TypeError, "int"),
+        ("GET", URL, {"params": {b"a": "hunter2"}}, TypeError, "name of a value is text, not bytes: make it"),
+        ("GET", URL, {"params": [(("a", "b"), 1)]}, TypeError, "name of a value is text, not tuple"),
+        ("POST", URL, {"data": {("a", "b"): 1}}, TypeError, "name of a value is text, not tuple"),
+        ("POST", URL, {"content": [b"x", "hunter2"]}, TypeError, "holds str, which is not bytes: encode it"),
+        ("POST", URL, {"content": (1, 2)}, TypeError, "holds int, which is not bytes"),
+        ("GET", URL, {"headers": {"X-A": "hunter2\udcff"}}, ValueError, "'X-A' cannot be written in utf-8"),
+        ("GET", URL, {"cookies": {"a": "hunter2\udcff"}}, ValueError, "cookie 'a' holds a lone surrogate"),
+        ("GET", URL, {"extensions": {"max_response_bytes": "9"}}, ValueError, "a number of bytes .* not '9'"),
+        ("GET", URL, {"extensions": [1]}, TypeError, "extensions are a mapping by names, .* not list"),
+        ("GET", URL, {"extensions": {"cookies": "a=hunter2"}}, TypeError, "cookies are a mapping .* not str"),
+        ("GET", URL, {"params": {"a": "\udcff"}}, ValueError, "parameter 'a' holds a lone surrogate"),
     ],
 )
 def test_what_must_not_be_sent_is_refused_before_the_transport(
@@ -467,6 +501,13 @@ def test_what_must_not_be_sent_is_refused_before_the_transport(
         Client(transport=answers).request(method, url, **arguments)
     assert "hunter2" not in str(caught.value).replace("not 'hunter2'", "")
     assert answers.requests == []
+
+
+def test_cookies_among_the_extensions_may_be_all_that_cookies_are_made_from() -> None:
+    for cookies in ({"b": "2"}, [("b", "2")], Cookies({"b": "2"})):
+        answers = Answers(Response(200))
+        Client(transport=answers, cookies={"a": "1"}).get(URL, extensions={"cookies": cookies})
+        assert answers.last.headers["cookie"] == "a=1; b=2"
 
 
 def test_a_header_that_an_auth_sets_is_checked_as_well() -> None:

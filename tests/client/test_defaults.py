@@ -50,6 +50,7 @@ def test_headers_of_one_request_are_not_those_of_the_next() -> None:
         ({"k": "v"}, "http://a.example/", None, "http://a.example/?k=v"),
         ({"k": "v"}, "http://a.example/?x=1", None, "http://a.example/?x=1&k=v"),
         ({"k": "v"}, "http://a.example/?x=1", {"k": "w", "z": 0}, "http://a.example/?x=1&k=w&z=0"),
+        ({"k": "v"}, "http://a.example/?x=%FF", {"z": 0}, "http://a.example/?x=%FF&k=v&z=0"),
     ],
 )
 def test_params_of_client_and_call_are_merged(setting: Any, url: str, argument: Any, expected: str) -> None:

@@ -59,15 +59,32 @@ def test_a_cookie_header_written_by_hand_goes_first_and_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("by_hand", "stored", "expected"),
+    ("headers", "expected"),
     [
-        ("a=1", "", "a=1"),
-        ("a=1", "a=2", "a=1"),
-        ("a=1;b=2", "b=3; c=4", "a=1;b=2; c=4"),
-        ("x", "y=1", "x; y=1"),
+        ([(b"Cookie", b"a=\xe9"), (b"X-A", b"1")], b"a=\xe9; b=2"),
+        ([(b"Cookie", b"a=1"), (b"cookie", b"c=3")], b"a=1; c=3; b=2"),
     ],
 )
-def test_stored_cookies_stand_beside_those_written_by_hand(by_hand: str, stored: str, expected: str) -> None:
+def test_cookie_headers_written_by_hand_stay_the_bytes_that_they_were(
+    headers: list[tuple[bytes, bytes]], expected: bytes
+) -> None:
+    request = Request("GET", "http://a.example/", headers=headers)
+    sent = with_cookies(request, Cookies({"b": "2"}))
+    assert [value for name, value in sent.headers.raw if name == b"Cookie"] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "stored", "expected"),
+    [
+        (b"a=1", b"", b"a=1"),
+        (b"a=1", b"a=2", b"a=1"),
+        (b"a=1;b=2", b"b=3; c=4", b"a=1;b=2; c=4"),
+        (b"x", b"y=1", b"x; y=1"),
+    ],
+)
+def test_stored_cookies_stand_beside_those_written_by_hand(
+    by_hand: bytes, stored: bytes, expected: bytes
+) -> None:
     assert beside(by_hand, stored) == expected
 
 

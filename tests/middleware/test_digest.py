@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import re
+import sys
 from time import process_time
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -104,6 +108,45 @@ def test_a_challenge_is_used_again_and_counted() -> None:
     assert [fields_of(request)["nc"] for request in answers.requests[1:]] == ["00000001", "00000002"]
 
 
+def test_no_number_is_given_twice_wherever_one_thread_or_greenlet_breaks_in_on_another() -> None:
+    numbers: list[str] = []
+    auth = DigestAuth("u", "p")
+    answers = Answers(unauthorized(RFC_7616.format("MD5")))
+
+    def ask() -> None:
+        flow = auth.auth_flow(Request("GET", URL))
+        request = next(flow)
+        if "authorization" not in request.headers:
+            request = flow.send(answers(request))
+        numbers.append(fields_of(request)["nc"])
+
+    def break_in(frame: FrameType, event: str, argument: object) -> Any:
+        # Called before each line of the code that answers, as another thread might be; what it calls is not traced.
+        if frame.f_code.co_name not in ("_answer", "next_number"):
+            return None
+        if event == "line":
+            ask()
+        return break_in
+
+    ask()
+    before = sys.gettrace()
+    sys.settrace(break_in)
+    try:
+        ask()
+    finally:
+        sys.settrace(before)
+    assert len(numbers) > 10
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_a_copy_counts_for_challenges_of_its_own() -> None:
+    auth = DigestAuth("u", "p")
+    answers = Answers(unauthorized(RFC_7616.format("MD5")), Response(200), Response(200))
+    Client(transport=answers, auth=auth).get(URL)
+    Client(transport=answers, auth=pickle.loads(pickle.dumps(auth))).get(URL)
+    assert "authorization" not in answers.last.headers
+
+
 def test_a_challenge_is_never_answered_at_another_origin() -> None:
     answers = Answers(unauthorized(RFC_7616.format("MD5")), Response(200), Response(200))
     client = Client(transport=answers, auth=DigestAuth("u", "p"))
@@ -192,6 +235,12 @@ def test_the_password_is_not_shown() -> None:
     assert repr(DigestAuth("user", "secret")) == "DigestAuth('user', '[secure]')"
     with pytest.raises(TypeError, match="The password of DigestAuth is str or bytes, not int"):
         DigestAuth("user", 3)  # type: ignore[arg-type]  # what is tested
+
+
+def test_a_password_in_bytes_is_utf_8() -> None:
+    with pytest.raises(ValueError, match="The password of DigestAuth is UTF-8 where it is bytes") as caught:
+        DigestAuth("user", b"hunter2\xff")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_request_that_was_challenged_shows_no_answer() -> None:

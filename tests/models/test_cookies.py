@@ -235,6 +235,63 @@ def test_cookies_work_for_every_kind_of_host(url: str) -> None:
     assert sent(cookies, url) == "x=1"
 
 
+def raw_answer(*set_cookie: bytes) -> Response:
+    headers = [(b"Set-Cookie", line) for line in set_cookie]
+    return Response(200, headers=headers, request=Request("GET", "https://example.org/"))
+
+
+def raw_sent(cookies: Cookies) -> list[bytes]:
+    request = Request("GET", "https://example.org/")
+    cookies.set_cookie_header(request)
+    return [value for name, value in request.headers.raw if name == b"Cookie"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "read", "back"),
+    [
+        ([b"a=\xe9"], {"a": "é"}, b"a=\xe9"),
+        ([b"a=\xc3\xa9"], {"a": "é"}, b"a=\xc3\xa9"),
+        ([b"a=\xe9", b"b=\xc3\xa9; Path=/"], {"a": "é", "b": "é"}, b"a=\xe9; b=\xc3\xa9"),
+        ([b"\xe9=1", b"b=2"], {"é": "1", "b": "2"}, b"\xe9=1; b=2"),
+        ([b"\xe9"], {"é": ""}, b"\xe9"),
+        ([b"a=\xe9", b"a=\xc3\xa9"], {"a": "é"}, b"a=\xc3\xa9"),
+        ([b"a=\xe2\x82\xac; ISO-8859-1"], {"a": "€"}, b"a=\xe2\x82\xac"),
+    ],
+)
+def test_a_cookie_goes_back_as_the_bytes_that_came(
+    lines: list[bytes], read: dict[str, str], back: bytes
+) -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(raw_answer(*lines))
+    assert dict(cookies) == read
+    assert raw_sent(cookies) == raw_sent(pickle.loads(pickle.dumps(cookies))) == [back]
+
+
+def test_a_cookie_that_is_set_in_the_place_of_one_from_a_server_is_sent_as_utf_8() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(raw_answer(b"a=\xe9"))
+    cookies.set("a", "é", domain="example.org")
+    assert raw_sent(cookies) == [b"a=\xc3\xa9"]
+
+
+@pytest.mark.parametrize("arguments", [{"domain": None}, {"path": None}, {"domain": b"a.example"}])
+def test_the_domain_and_the_path_of_a_cookie_are_text(arguments: Any) -> None:
+    with pytest.raises(TypeError, match=f"The {next(iter(arguments))} of the cookie 'a' is str, not"):
+        Cookies().set("a", "1", **arguments)
+
+
+@pytest.mark.parametrize(("name", "value"), [("a", "\udcff"), ("\ud800", "1")])
+def test_a_cookie_that_cannot_be_encoded_is_refused_when_it_is_set(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match="holds a lone surrogate"):
+        Cookies().set(name, value)
+
+
+def test_no_name_is_the_name_of_no_cookie() -> None:
+    cookies: Any = Cookies({"a": "1"})
+    cookies.delete(None)
+    assert (cookies.get(None), dict(cookies)) == (None, {"a": "1"})
+
+
 def test_a_cookie_without_domain_goes_to_every_host() -> None:
     assert sent(Cookies({"a": "1"}), "https://example.org/") == "a=1"
 

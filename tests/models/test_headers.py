@@ -396,3 +396,45 @@ def test_a_check_that_was_passed_holds_for_copies() -> None:
     copy = headers.copy()
     copy.check()
     assert copy.raw == headers.raw
+
+
+@pytest.mark.parametrize("key", [None, 5, b"a"])
+def test_looking_up_what_is_no_str_says_so(key: Any) -> None:
+    headers = Headers({"a": "1"})
+    assert key not in headers
+    for look in (headers.__getitem__, headers.get, headers.get_list, headers.__delitem__):
+        with pytest.raises(TypeError, match="Headers are looked up by a str, not by"):
+            look(key)
+
+
+def test_a_name_that_cannot_be_encoded_is_no_header() -> None:
+    headers = Headers({"a": "1"})
+    assert ("\udcff" in headers, headers.get("\udcff"), headers.get_list("\udcff")) == (False, None, [])
+    with pytest.raises(KeyError):
+        headers["\udcff"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "encoding", "told"),
+    [
+        ({"X-A": "hunter2\udcff"}, None, "value of the header 'X-A' cannot be written in utf-8"),
+        ({"\udcff": "1"}, None, "name of the header .* cannot be written in utf-8"),
+        ({"X-A": "hunter2é"}, "ascii", "value of the header 'X-A' cannot be written in ascii"),
+        ({}, "tea", "encoding of headers is 'tea', which Python does not know"),
+        ({}, "", "encoding of headers is '', which Python does not know"),
+    ],
+)
+def test_text_that_cannot_be_encoded_is_refused_by_name_and_not_shown(
+    headers: dict[str, str], encoding: str | None, told: str
+) -> None:
+    with pytest.raises(ValueError, match=told) as caught:
+        Headers(headers, encoding)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_encoding_of_headers_is_the_name_of_one() -> None:
+    headers = Headers()
+    with pytest.raises(TypeError, match="encoding of headers is a str or None, not 5"):
+        headers.encoding = 5  # type: ignore[assignment]  # what is tested
+    with pytest.raises(TypeError, match="encoding of headers is a str or None, not 0"):
+        Headers(encoding=0)  # type: ignore[arg-type]  # what is tested

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 import greenh2
 from greenh2 import _defaults
 from greenh2._models import optional_decoders
+from greenh2._models.bounds import FREE_OF_RATIO, MAX_RATIO
 from greenh2._models.decoders import IDENTITY, MAX_PIECE, ContentDecoder, make_decoder
 from greenh2._models.headers import Headers
 from greenh2._models.optional_decoders import BrotliDecoder, ZstdDecoder
-from greenh2._models.response import FREE_OF_RATIO, MAX_RATIO
 from tests.client.answers import Answers, Pieces
 
 TEXT = b"Of all the things that we could say " * 40

@@ -100,6 +100,7 @@ def test_repr_shows_no_secret() -> None:
         ("socks5://", {}, InvalidURL, "no host"),
         ("http://user:hidden@", {}, InvalidURL, "no host"),
         ("http://p.example", {"auth": ("user",)}, TypeError, "pair"),
+        ("https://p.example", {"ssl_context": True}, TypeError, "ssl_context is an ssl.SSLContext, not True"),
         ("http://p.example", {"auth": "user:hidden"}, TypeError, "pair"),
         ("http://p.example", {"headers": {"a": "hidden\r\nb: 1"}}, LocalProtocolError, "line break"),
         ("http://p.example", {"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}, ValueError, "https"),

@@ -135,6 +135,44 @@ def test_params_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(params)) == params
 
 
+NO_UTF8 = "a=%FFx&%FE=1&b=2&a=%C3%BC"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda params: params, "a=%FFx&%FE=1&b=2&a=%C3%BC"),
+        (lambda params: params.add("c", 3), "a=%FFx&%FE=1&b=2&a=%C3%BC&c=3"),
+        (lambda params: params.set("b", 9), "a=%FFx&%FE=1&b=9&a=%C3%BC"),
+        (lambda params: params.remove("b"), "a=%FFx&%FE=1&a=%C3%BC"),
+        (lambda params: params.merge({"b": 9}), "a=%FFx&%FE=1&a=%C3%BC&b=9"),
+        (lambda params: QueryParams("b=0").merge(params), "a=%FFx&%FE=1&b=2&a=%C3%BC"),
+        (lambda params: pickle.loads(pickle.dumps(params)), "a=%FFx&%FE=1&b=2&a=%C3%BC"),
+    ],
+)
+def test_bytes_of_a_query_that_are_no_utf_8_stay_as_they_were(change: Any, expected: str) -> None:
+    assert str(change(QueryParams(NO_UTF8))) == expected
+
+
+def test_bytes_of_a_query_that_are_no_utf_8_are_read_as_the_replacement_character() -> None:
+    params = QueryParams(NO_UTF8)
+    assert (params["a"], params.get_list("a"), params["\ufffd"]) == ("\ufffdx", ["\ufffdx", "ü"], "1")
+    assert params.multi_items() == [("a", "\ufffdx"), ("\ufffd", "1"), ("b", "2"), ("a", "ü")]
+    assert str(params.remove("\ufffd").set("a", 1)) == "a=1&b=2"
+
+
+@pytest.mark.parametrize("params", [{"tea": "\udcff"}, [("tea", "\ud800")]])
+def test_a_lone_surrogate_is_refused_with_the_name_of_its_parameter(params: Any) -> None:
+    with pytest.raises(ValueError, match="'tea' holds a lone surrogate"):
+        QueryParams(params)
+
+
+@pytest.mark.parametrize(("query", "place"), [(b"a=\xff", 2), ("ab=\udcff", 3)])
+def test_a_query_that_cannot_be_encoded_is_refused(query: Any, place: int) -> None:
+    with pytest.raises(ValueError, match=f"its character {place} is neither"):
+        QueryParams(query)
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(text, text)))
 def test_encoding_and_parsing_gives_the_same_params(pairs: list[tuple[str, str]]) -> None:

@@ -385,6 +385,31 @@ def test_pickling_loses_a_body_that_was_not_read() -> None:
         copy.read()
 
 
+def test_extensions_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"extensions are a mapping by names, .* not list"):
+        Response(200, extensions=[1])  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ({"text": b"x"}, "text of a response is a str, not bytes: bytes are content"),
+        ({"html": 5}, "html of a response is a str, not int"),
+        ({"request": "GET"}, "request of a response is a Request, not str"),
+    ],
+)
+def test_what_a_response_cannot_be_made_of_is_refused_by_name(argument: Any, told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        Response(200, **argument)
+
+
+def test_an_encoding_that_is_no_name_is_refused_when_it_is_set() -> None:
+    response = Response(200, content=b"x")
+    with pytest.raises(TypeError, match="encoding of a response is the name of one, not 5"):
+        response.encoding = 5  # type: ignore[assignment]  # what is tested
+    assert response.text == "x"
+
+
 def test_a_status_that_is_no_number_is_refused() -> None:
     with pytest.raises(TypeError, match="status_code is an int, not '200'"):
         Response("200")  # type: ignore[arg-type]

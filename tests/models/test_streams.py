@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,17 @@ def test_a_stream_is_the_body_of_a_response() -> None:
 def test_bytes_are_a_stream() -> None:
     assert Response(200, stream=ByteStream(b"tea")).read() == b"tea"
     assert Request("POST", URL, content=ByteStream(b"tea")).read() == b"tea"
+
+
+@pytest.mark.parametrize("stream", [b"tea", [b"tea"], 5, "tea"])
+def test_what_is_no_stream_is_refused_when_the_response_is_made(stream: Any) -> None:
+    with pytest.raises(TypeError, match=f"not {type(stream).__name__}: give anything else as content"):
+        Response(200, stream=stream)
+
+
+def test_a_byte_stream_is_made_of_bytes() -> None:
+    with pytest.raises(TypeError, match="stream of a ByteStream is bytes, not str"):
+        ByteStream("tea")  # type: ignore[arg-type]  # what is tested
 
 
 def test_a_stream_that_is_not_written_says_so() -> None:

@@ -300,6 +300,14 @@ def test_parts_of_the_wrong_type_or_name_are_refused(change: Any, why: str) -> N
         URL("http://h/", **change)
 
 
+@pytest.mark.parametrize("part", ["username", "password", "path", "fragment"])
+def test_a_lone_surrogate_in_a_part_is_refused_without_showing_it(part: str) -> None:
+    parts: Any = {part: "/hunter2\udcff"}
+    with pytest.raises(InvalidURL, match="lone surrogate") as caught:
+        URL("http://h/", **parts)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_query_parameters_can_be_set_added_removed_and_merged() -> None:
     url = URL("http://h/?a=1&b=2")
     assert [

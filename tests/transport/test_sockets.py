@@ -261,6 +261,7 @@ def test_a_transport_takes_the_same_settings(raw_server: RawServers, path: str) 
 @pytest.mark.parametrize(
     ("settings", "error", "complaint"),
     [
+        ({"socket_options": 7}, TypeError, "socket_options is a list of tuples for .*, not 7"),
         ({"uds": 7}, TypeError, "uds is the path of a Unix socket, not int"),
         ({"uds": ""}, ValueError, "uds='' names no Unix socket"),
         ({"uds": "/x", "local_address": "127.0.0.1"}, ValueError, "uds and local_address exclude each other"),

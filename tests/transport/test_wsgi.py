@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from wsgiref.validate import validator
 
 import gevent
@@ -270,9 +270,33 @@ def wordy(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
     return [b"x"]
 
 
+def heading(status: Any, headers: Any) -> WSGIApplication:
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response(status, headers)
+        return [b"x"]
+
+    return app
+
+
 @pytest.mark.parametrize(
     ("app", "complaint"),
-    [(silent, "never called start_response"), (twice, "twice"), (wordy, "'OK' as a status")],
+    [
+        (silent, "never called start_response"),
+        (twice, "twice"),
+        (wordy, "'OK' as a status"),
+        (heading("200 \u20ac", []), "'200 \u20ac' as a status"),
+        (serving(b"x"), "int as part of its body"),  # type: ignore[arg-type]  # what is tested
+        (heading(200, []), "200 as a status"),
+        (heading("200 OK", {"A": "1"}), "headers as dict"),
+        (heading("200 OK", None), "headers as NoneType"),
+        (heading("200 OK", [("A",)]), r"\('A',\) as a header"),
+        (heading("200 OK", [("A", b"1")]), r"\('A', b'1'\) as a header"),
+        (heading("200 OK", [("A", "\u20ac")]), "header 'A' .* is not ISO-8859-1"),
+        (serving(cast("Any", None)), "returned NoneType, and not an iterable"),
+        (serving(cast("Any", ["text"])), "str as part of its body"),
+        (serving(cast("Any", [b"x", None])), "NoneType as part of its body"),
+        (serving([], before=lambda write: write("text")), "str as part of its body"),
+    ],
 )
 def test_an_application_that_breaks_the_rules_is_told_so(app: WSGIApplication, complaint: str) -> None:
     with (
@@ -285,6 +309,25 @@ def test_an_application_that_breaks_the_rules_is_told_so(app: WSGIApplication, c
 def test_what_is_no_application_is_refused() -> None:
     with pytest.raises(TypeError, match="app is a WSGI application"):
         greenh2.WSGITransport(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"raise_app_exceptions": "no"}, "raise_app_exceptions is True or False, not 'no'"),
+        ({"script_name": None}, "script_name is a str, not None"),
+        ({"remote_addr": 7}, "remote_addr is a str, not 7"),
+        ({"wsgi_errors": "log"}, "wsgi_errors is a file for text, not 'log'"),
+    ],
+)
+def test_settings_of_the_wrong_type_are_refused_by_name(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        greenh2.WSGITransport(serving([b"x"]), **settings)
+
+
+def test_a_mock_without_a_function_is_refused() -> None:
+    with pytest.raises(TypeError, match="handler is a function from Request to Response, not NoneType"):
+        greenh2.MockTransport(None)  # type: ignore[arg-type]  # what is tested
 
 
 def test_redirects_and_cookies_go_on_as_with_a_server() -> None:

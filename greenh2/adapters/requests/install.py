@@ -17,6 +17,7 @@ from greenh2._transport import BaseTransport
 from greenh2.adapters._lines import transport_of
 from greenh2.adapters.requests.adapter import GreenAdapter
 from greenh2.adapters.requests.pools import OwnPools, Pools, SharedPool
+from greenh2.adapters.requests.sending import retry_of
 
 if TYPE_CHECKING:
     from greenh2._client import Client
@@ -31,7 +32,7 @@ _undo_wrapping: Callable[[], None] | None = None
 class Installation:
     """What `install()` has done.  As a context manager it is undone at the end of the block."""
 
-    def __init__(self, pools: Pools, max_retries: int | Retry) -> None:
+    def __init__(self, pools: Pools, max_retries: Retry) -> None:
         self.pools = pools
         self.max_retries = max_retries
 
@@ -70,12 +71,13 @@ def install(
     While it is installed, a second call changes nothing, and what it returns undoes nothing.
     """
     global _installed
+    retries = retry_of(max_retries)  # told here, and not by each Session that is made
     pools: Pools
     if pool is None:
         pools = OwnPools(limits=limits, http1=http1, http2=http2)
     else:
         pools = SharedPool(transport_of(pool))
-    wanted = Installation(pools, max_retries)
+    wanted = Installation(pools, retries)
     with _lock:
         if _installed is None:
             _installed = wanted
