@@ -166,14 +166,14 @@ def test_dns_tcp_and_tls_share_one_time(raw_server: RawServers, certificates: Ce
     server = raw_server()
 
     def slow(host: str, port: int) -> list[Address]:
-        gevent.sleep(0.15)
+        gevent.sleep(0.8)
         return [(socket.AF_INET, ("127.0.0.1", port))]
 
     before = descriptors()
     settings = TlsSettings(verify=certificates.ca_file)
     route = Route("https", "localhost", server.port, "localhost")
-    with pytest.raises(ConnectTimeout, match="TLS"), gevent.Timeout(0.35):
-        Dialer(settings, resolver=slow)(route, 0.25, None)
+    with pytest.raises(ConnectTimeout, match="TLS"), gevent.Timeout(1.7):
+        Dialer(settings, resolver=slow)(route, 1.0, None)
     assert descriptors() == before
 
 
