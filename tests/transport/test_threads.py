@@ -139,7 +139,7 @@ def test_closing_in_one_thread_wakes_the_requests_of_another(
     job = threads.spawn(stall)
     server.wait_until(lambda stats: bool(stats.requests))
     client.close()
-    assert job.get(timeout=3) is greenh2.CloseError
+    assert job.get(timeout=10) is greenh2.CloseError
 
 
 def test_a_transport_that_another_thread_closes_before_its_pool_is_there_sends_nothing(
