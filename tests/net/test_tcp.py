@@ -118,7 +118,7 @@ def test_a_connected_socket_never_blocks_and_does_not_gather_small_writes(live: 
 def test_a_socket_that_is_dropped_closes_without_a_word(live: RawServer) -> None:
     before = descriptors()
     connect(at(live.port))
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_dead_first_address_costs_a_quarter_of_a_second(live: RawServer, dead: Ports) -> None:
@@ -225,7 +225,7 @@ def test_an_unforeseen_error_leaves_no_descriptor() -> None:
     before = descriptors()
     with pytest.raises(LeftLoopbackError):
         connect(lambda host, port: [(socket.AF_INET, ("192.0.2.1", 80))])
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_an_address_that_the_system_refuses_at_once_is_passed_over(live: RawServer) -> None:
@@ -298,7 +298,7 @@ def test_a_timeout_from_outside_passes_through_and_leaves_nothing(
     with pytest.raises(gevent.Timeout) as caught, outside:
         connect(resolver)
     assert caught.value is outside
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 @pytest.mark.parametrize("stuck", [stuck_in_the_name, stuck_in_the_race])
@@ -314,7 +314,7 @@ def test_a_connect_that_is_called_off_ends_at_once_and_leaves_nothing(
     leash.call_off(CloseError("closed"))
     with pytest.raises(CloseError, match="closed"):
         connecting.get()
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 @pytest.mark.parametrize("stuck", [stuck_in_the_name, stuck_in_the_race])
@@ -324,7 +324,7 @@ def test_a_kill_leaves_no_descriptor(dead: Ports, stuck: Callable[[Ports], Resol
     connecting = gevent.spawn(connect, resolver, None)
     gevent.sleep(0.3)
     connecting.kill()
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_bell_that_was_rung_before_is_no_answer_of_the_resolver(raw_server: RawServers) -> None:
