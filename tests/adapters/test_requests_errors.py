@@ -313,7 +313,7 @@ def test_a_request_that_is_killed_leaves_nothing(
     session = make_session(limits=greenh2.Limits(max_connections=1))
     for end in ("kill", "timeout"):
         before = len(server.stats().requests)
-        limit = gevent.Timeout(0.5 if end == "timeout" else None)
+        limit = gevent.Timeout(1.0 if end == "timeout" else None)
         job = gevent.spawn(limited, limit, session, f"{server.url}/{path}")
         server.wait_until(lambda stats, before=before: len(stats.requests) > before)  # type: ignore[misc]
         if end == "kill":
