@@ -59,7 +59,7 @@ def test_the_reading_time_starts_when_the_request_has_left(http1: Ends) -> None:
     gevent.sleep(0.4)
     assert not job.ready()
     peer.read_until(b"0\r\n\r\n")
-    with pytest.raises(greenh2.ReadTimeout, match=r"did not answer for 0\.2"):
+    with pytest.raises(greenh2.ReadTimeout, match=r"did not answer for \d"):
         job.get()
     exchange.close()
 

@@ -27,12 +27,12 @@ def test_a_peer_that_does_not_answer_is_a_read_timeout(talk: Converse, protocol:
     it = talk(protocol, timeout=short(read=0.1))
     job = it.request()
     it.peer.expect_request() if protocol == "h2" else it.peer.read_until(HEAD_END)
-    with pytest.raises(greenh2.ReadTimeout, match=r"did not answer for 0\.1"):
+    with pytest.raises(greenh2.ReadTimeout, match=r"did not answer for \d"):
         job.get()
 
 
 def test_a_timed_out_stream_is_cancelled_and_its_connection_serves_on(talk: Converse) -> None:
-    it = talk(timeout=short(read=0.1))
+    it = talk(timeout=short(read=0.5))
     job = it.request()
     stream_id = it.peer.expect_request().stream_id
     with pytest.raises(greenh2.ReadTimeout):
@@ -49,7 +49,7 @@ def test_a_body_that_stalls_is_a_read_timeout(talk: Converse) -> None:
     job = it.request()
     stream_id = it.peer.expect_request().stream_id
     it.peer.send(it.peer.head(stream_id), data(stream_id, b"a beginning"))
-    with pytest.raises(greenh2.ReadTimeout, match="sent nothing for 0"):
+    with pytest.raises(greenh2.ReadTimeout, match=r"sent nothing for \d"):
         job.get()
 
 
@@ -124,7 +124,7 @@ def test_a_window_that_stays_shut_is_a_write_timeout(talk: Converse) -> None:
     stream_id = it.peer.expect_request().stream_id
     for _ in range(4):
         it.peer.expect(DataFrame)
-    with pytest.raises(greenh2.WriteTimeout, match=r"took nothing of the request for 0\.1"):
+    with pytest.raises(greenh2.WriteTimeout, match=r"took nothing of the request for \d"):
         job.get()
     it.peer.expect_reset(stream_id, ErrorCodes.CANCEL)
 

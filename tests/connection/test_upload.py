@@ -126,7 +126,7 @@ def test_a_peer_that_does_not_read_holds_the_iterator_up(talk: Converse, protoco
     job = it.request("POST", content=body)
     peer = it.peer
     peer.expect_request() if protocol == "h2" else peer.read_until(HEAD_END)
-    with pytest.raises(greenh2.WriteTimeout, match=r"took nothing of the request for 0\.2"):
+    with pytest.raises(greenh2.WriteTimeout, match=r"took nothing of the request for \d"):
         job.get()
     assert body.taken < 300
     assert body.ended.is_set()
