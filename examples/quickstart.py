@@ -79,7 +79,7 @@ def a_redirect_gets_through_a_pool_of_one(a: Origin, b: Origin, trust: ssl.SSLCo
             statuses = [hop.status_code for hop in (*answer.history, answer)]
             say(f"A and then B answered {statuses}, and {answer.text.strip()!r}, in {took:.3f} s")
             expect(answer.text == "hello from B\n", "the redirect did not end at B")
-            expect(took < 1.0, "that took too long: somebody has waited for a place in the pool")
+            expect(took < 4.0, "that took too long: somebody has waited for a place in the pool")
     say(f"A saw {len(a.visits)} connections, B saw {len(b.visits)}: one at a time, each closed for the next")
     expect(len(a.visits) == len(b.visits) == 3, "there should have been three connections to each origin")
 
@@ -119,7 +119,7 @@ def a_busy_origin_does_not_starve_another(a: Origin, b: Origin, trust: ssl.SSLCo
     say(f"B answered {answer.text.strip()!r} {waited:.3f} s after it was asked")
     say(f"A answered {after - before} more since")
     expect(before > 0, "A was not busy at all")
-    expect(waited < 1.0, "B had to wait too long")
+    expect(waited < 4.0, "B had to wait too long")
     expect(after > before, "A was not served again after B")
 
 
@@ -133,7 +133,7 @@ def the_reaper_closes_what_is_idle(a: Origin, b: Origin, trust: ssl.SSLContext) 
         client.get(a.url)
         client.get(b.url)
         say(f"after two requests: {client.dump().splitlines()[0]}")
-        patience = monotonic() + expiry + 1.0
+        patience = monotonic() + expiry + 4.0
         while monotonic() < patience and any(origin.visits[0].closed is None for origin in (a, b)):
             gevent.sleep(0.01)
         say(f"now:                {client.dump().splitlines()[0]}")

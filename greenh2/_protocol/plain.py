@@ -16,7 +16,8 @@ MAX_HEAD = 128 * 1024
 MAX_FIELD_LINES = 1000
 
 _NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_LINES = rb"(?:" + _NAME + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*"
+# What matches keeps some 300 bytes of memory for each line, so that lines without bound are not matched.
+_LINES = rb"(?:" + _NAME + rb":[\t\x20-\x7e\x80-\xff]*\r\n){0,%d}" % MAX_FIELD_LINES
 _REQUEST_LINES = re.compile(_LINES)
 _REQUEST_TARGET = re.compile(rb"[\x21-\x7e]+")
 _RESPONSE = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: ([\t\x20-\x7e]*))?\r\n(" + _LINES + rb")\r\n")

@@ -75,7 +75,7 @@ def test_the_connection_may_be_asked_about(origin: OriginFactory, make: Make) ->
 def test_greenlets_share_one_connection(origin: OriginFactory, make: Make) -> None:
     server = origin()
     client = make()
-    jobs = [gevent.spawn(client.get, f"{server.url}/sleep/0.02") for _ in range(30)]
+    jobs = [gevent.spawn(client.get, f"{server.url}/sleep/0.3") for _ in range(30)]
     gevent.joinall(jobs, raise_error=True)
     (connection,) = server.stats().connections
     assert connection.most_open_streams > 10

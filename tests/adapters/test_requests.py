@@ -54,7 +54,7 @@ def test_a_status_without_a_phrase_is_told_by_its_registered_one(
 
 def test_greenlets_share_one_connection(origin: OriginFactory, session: requests.Session) -> None:
     server = origin()
-    jobs = [gevent.spawn(session.get, f"{server.url}/sleep/0.02") for _ in range(30)]
+    jobs = [gevent.spawn(session.get, f"{server.url}/sleep/0.3") for _ in range(30)]
     gevent.joinall(jobs, raise_error=True)
     (connection,) = server.stats().connections
     assert (connection.protocol, connection.streams) == ("h2", 30)

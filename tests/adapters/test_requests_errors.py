@@ -128,15 +128,18 @@ def test_a_handshake_that_takes_too_long(
 def test_an_answer_that_takes_too_long(
     origin: OriginFactory, session: requests.Session, alpn: tuple[str, ...], timeout: Any
 ) -> None:
+    server = origin(alpn=alpn)
+    session.get(server.url)  # so that no time goes by for connecting
     with pytest.raises(told.ReadTimeout, match="Read timed out") as caught:
-        session.get(f"{origin(alpn=alpn).url}/stall", timeout=timeout)
+        session.get(f"{server.url}/stall", timeout=timeout)
     assert isinstance(caught.value.__cause__, greenh2.ReadTimeout)
 
 
 def test_a_body_that_takes_too_long(origin: OriginFactory, session: requests.Session) -> None:
     server = origin()
+    session.get(server.url)
     with pytest.raises(told.ConnectionError) as caught:
-        session.get(f"{server.url}/stall-body", timeout=0.3)
+        session.get(f"{server.url}/stall-body", timeout=0.7)
     assert isinstance(caught.value.args[0], urllib3.exceptions.ReadTimeoutError)
     assert isinstance(caught.value.args[0].__cause__, greenh2.ReadTimeout)
     server.wait_until(lambda stats: stats.resets == [8])
@@ -310,7 +313,7 @@ def test_a_request_that_is_killed_leaves_nothing(
     session = make_session(limits=greenh2.Limits(max_connections=1))
     for end in ("kill", "timeout"):
         before = len(server.stats().requests)
-        limit = gevent.Timeout(0.5 if end == "timeout" else None)
+        limit = gevent.Timeout(1.0 if end == "timeout" else None)
         job = gevent.spawn(limited, limit, session, f"{server.url}/{path}")
         server.wait_until(lambda stats, before=before: len(stats.requests) > before)  # type: ignore[misc]
         if end == "kill":

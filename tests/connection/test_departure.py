@@ -18,7 +18,7 @@ def with_little_room(connection: Connection) -> None:
     connection.channel._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
 
 
-@pytest.mark.parametrize(("read", "write"), [(0.1, 5.0), (5.0, 0.5)])
+@pytest.mark.parametrize(("read", "write"), [(0.5, 5.0), (5.0, 2.0)])
 def test_the_reading_time_does_not_start_before_the_request_has_left(
     http1: Ends, read: float, write: float
 ) -> None:
@@ -28,7 +28,7 @@ def test_the_reading_time_does_not_start_before_the_request_has_left(
     size = 250_000
     job = gevent.spawn(connection.open().send, UPLOAD, BytesBody(bytes(size)), None, limits)
     peer.read_until(b"\r\n\r\n")
-    gevent.sleep(0.3)
+    gevent.sleep(0.8)
     assert connection.channel.unsent
     peer.read_until(b"0\r\n\r\n")
     peer.send_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -57,20 +57,19 @@ def test_the_reading_time_starts_when_the_request_has_left(http1: Ends) -> None:
     job = gevent.spawn(exchange.send, UPLOAD, BytesBody(bytes(250_000)), None, limits)
     peer.read_until(b"\r\n\r\n")
     gevent.sleep(0.4)
+    assert not job.ready()
     peer.read_until(b"0\r\n\r\n")
-    left = time.monotonic()
-    with pytest.raises(greenh2.ReadTimeout):
+    with pytest.raises(greenh2.ReadTimeout, match=r"did not answer for \d"):
         job.get()
-    assert 0.1 < time.monotonic() - left < 0.4
     exchange.close()
 
 
 def test_an_answer_that_lies_in_the_socket_is_not_late(http1: Ends) -> None:
     connection, peer = http1
     exchange = connection.open()
-    job = gevent.spawn(exchange.send, UPLOAD, BytesBody(b"x"), None, Deadline(Timeout(5.0, read=0.1)))
+    job = gevent.spawn(exchange.send, UPLOAD, BytesBody(b"x"), None, Deadline(Timeout(5.0, read=0.5)))
     peer.read_until(b"0\r\n\r\n")
     peer.send_at_once(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-    time.sleep(0.2)  # somebody holds up the loop
+    time.sleep(0.6)  # somebody holds up the loop
     assert job.get().status == 200
     connection.close("the test is over")

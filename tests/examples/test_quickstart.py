@@ -45,16 +45,16 @@ def test_every_step_does_what_it_says(command: tuple[str, ...], monkeypatch: pyt
     started = time.monotonic()
     done = run(*command)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
     _, sharing, redirect, fairness, reaping = re.split(r"\n\n\d\. ", done.stdout)
     assert "100 of 100 requests" in sharing
     assert "A saw 1 connection and" in sharing
     assert redirect.count("A and then B answered [302, 200], and 'hello from B'") == 3
     assert "A saw 3 connections, B saw 3" in redirect
-    assert 0.0 < figure(fairness, r"B answered 'hello from B' ([\d.]+) s after it was asked") < 1.0
-    assert 0.9 < figure(reaping, r"A saw GOAWAY ([\d.]+) s") < 2.0
-    assert 0.9 < figure(reaping, r"B saw GOAWAY ([\d.]+) s") < 2.0
+    assert 0.0 < figure(fairness, r"B answered 'hello from B' ([\d.]+) s after it was asked") < 4.0
+    assert 0.9 < figure(reaping, r"A saw GOAWAY ([\d.]+) s") < 5.0
+    assert 0.9 < figure(reaping, r"B saw GOAWAY ([\d.]+) s") < 5.0
     assert "All four steps did what they say" in reaping
 
 

@@ -126,7 +126,7 @@ class Failing(Waiting):
                 raise AssertionError("a with block that could say nothing")
         except LocustError:
             self.client.get("/status/500", name="that is said")
-        for timeout in (0.1, 0.13, 0.16):
+        for timeout in (0.5, 0.53, 0.56):
             self.client.get("/stall", name="no answer", timeout=timeout)
             self.client.get("/stall", name="too long", timeout=greenh2.Timeout(5.0, total=timeout))
 

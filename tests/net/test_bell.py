@@ -34,7 +34,7 @@ def test_a_ring_wakes_the_waiting_greenlet_in_the_next_turn(seconds: float | Non
     bell.ring()
     assert not bell.awaited
     assert not waiting.ready()
-    assert waiting.get(timeout=1.0) is True
+    assert waiting.get(timeout=5.0) is True
 
 
 def test_a_ring_may_come_from_a_callback_of_the_hub() -> None:
@@ -48,7 +48,7 @@ def test_the_wait_ends_when_its_time_is_over(seconds: float) -> None:
     bell = Bell()
     started = time.monotonic()
     assert not bell.wait(seconds)
-    assert seconds - 0.002 <= time.monotonic() - started < seconds + 0.5
+    assert seconds - 0.002 <= time.monotonic() - started < seconds + 3.0
     assert not bell.awaited
 
 
@@ -74,7 +74,7 @@ def test_a_ring_in_the_same_turn_as_the_timer_counts() -> None:
     waiting = gevent.spawn(bell.wait, 0.01)
     gevent.sleep(0)
     time.sleep(0.02)  # both are due when the loop runs again
-    assert waiting.get(timeout=1.0) is True
+    assert waiting.get(timeout=5.0) is True
     timer.close()
 
 

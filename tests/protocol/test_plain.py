@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from itertools import product
 
@@ -188,6 +189,20 @@ FIELDS = st.lists(
     ),
     max_size=3,
 )
+
+
+def test_more_lines_than_a_head_may_have_take_little_memory_though_they_come_all_at_once() -> None:
+    client = Http1Protocol("http://a.example")
+    client.open(RequestHead(b"GET", b"http", b"a.example", b"/", [HOST], False), end=True)
+    lines = START + b"\r\n" + b"X-Y: z\r\n" * 50_000
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        (event,) = receive(client, lines)
+        assert isinstance(event, ConnectionFailed)
+        assert tracemalloc.get_traced_memory()[1] - before < 1_500_000
+    finally:
+        tracemalloc.stop()
 
 
 @thorough

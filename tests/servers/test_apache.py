@@ -92,7 +92,7 @@ def test_the_reaper_notices_that_apache_closed_an_idle_connection(
 ) -> None:
     server = daemons.apache(server="KeepAliveTimeout 1")
     client.get(f"{getattr(server, way)}/small.txt")
-    with gevent.Timeout(4):
+    with gevent.Timeout(15):
         while "0 open" not in client.dump():
             gevent.sleep(0.02)
     assert client.get(f"{getattr(server, way)}/small.txt").text == "hello\n"

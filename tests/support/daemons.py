@@ -27,7 +27,7 @@ SIZES = (1, 100_000, 600_000, 5_000_000)
 
 _SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 _APACHE_MODULES = (Path("/usr/lib/apache2/modules"), Path("/usr/lib64/httpd/modules"))
-_READY_WITHIN = 10.0
+_READY_WITHIN = 30.0
 
 
 def content(size: int) -> bytes:

@@ -10,7 +10,7 @@ from weakref import WeakSet
 import gevent
 from gevent import Greenlet
 
-PATIENCE = 2.0
+PATIENCE = 5.0
 """Seconds that greenlets and descriptors are given to end by themselves."""
 
 _DESCRIPTORS = Path("/proc/self/fd")

@@ -107,7 +107,7 @@ class Origin:
             ),
         )
 
-    def wait_until(self, condition: Callable[[Stats], bool], timeout: float = 2.0) -> Stats:
+    def wait_until(self, condition: Callable[[Stats], bool], timeout: float = 10.0) -> Stats:
         """Let greenlets run until the origin has seen what is asked for; fail with what it saw instead."""
         deadline = time.monotonic() + timeout
         while not condition(stats := self.stats()):

@@ -46,7 +46,7 @@ class Child:
                 self._ended = True
         return self._ended
 
-    def stop(self, patience: float = 5.0) -> None:
+    def stop(self, patience: float = 20.0) -> None:
         """Ask it to end, insist when it does not within so many seconds, and wait for its end."""
         for demand in (signal.SIGTERM, signal.SIGKILL):
             if not self.has_ended():

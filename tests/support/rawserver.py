@@ -39,7 +39,7 @@ from hyperframe.frame import (
 
 from tests.support.certificates import Certificates
 
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds that a step may take."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME_HEADER = 9

@@ -157,13 +157,14 @@ def test_after_keepalive_requests_an_origin_says_goaway_and_finishes_what_it_acc
 ) -> None:
     server = origin(keepalive_requests=2)
     with calling(server, certificates) as caller:
-        caller.get("/sleep/0.05")
-        caller.get("/sleep/0.05")
+        caller.get("/sleep/0.5")
+        caller.get("/sleep/0.5")
         caller.get("/")
         event = caller.until(ConnectionTerminated)
         assert isinstance(event, ConnectionTerminated)
         assert event.last_stream_id == 3
-    assert [request.outcome for request in server.stats().requests][2] == "ignored"
+        stats = server.wait_until(lambda stats: len(stats.requests) == 3)
+    assert stats.requests[2].outcome == "ignored"
 
 
 def test_an_origin_advertises_no_stream_limit_when_told_so(
@@ -253,7 +254,7 @@ def test_a_goaway_without_a_last_id_lets_open_streams_finish(
 ) -> None:
     server = origin()
     with calling(server, certificates) as caller:
-        caller.get("/sleep/0.05")
+        caller.get("/sleep/0.5")
         server.wait_until(lambda stats: len(stats.requests) == 1)
         server.goaway()
         event = caller.until(ConnectionTerminated)

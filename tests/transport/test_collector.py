@@ -26,7 +26,7 @@ def test_a_dropped_response_gives_its_place_back_and_is_named_in_a_warning(
         del response
         gc.collect()
     other = origin(alpn=alpn)
-    assert client.get(other.url, timeout=1.0).text == "hello\n"
+    assert client.get(other.url, timeout=5.0).text == "hello\n"
 
 
 def test_a_response_dropped_in_a_callback_of_the_hub_gives_its_place_back(
@@ -39,7 +39,7 @@ def test_a_response_dropped_in_a_callback_of_the_hub_gives_its_place_back(
         gevent.get_hub().loop.run_callback(kept.clear)
         gevent.sleep(0)
         gc.collect()
-    assert client.get(origin().url, timeout=1.0).text == "hello\n"
+    assert client.get(origin().url, timeout=5.0).text == "hello\n"
 
 
 def test_a_body_that_is_being_sent_when_its_response_is_dropped_may_wait_as_it_cleans_up(
@@ -87,7 +87,7 @@ def test_the_collector_closes_nothing_in_its_midst(
         del response, pieces, cycle
         gc.collect()
     assert "1 streams" in repr(client)
-    assert client.get(origin(alpn=alpn).url, timeout=1.0).text == "hello\n"
+    assert client.get(origin(alpn=alpn).url, timeout=5.0).text == "hello\n"
 
 
 def test_a_response_read_to_its_end_is_no_matter_for_a_warning(

@@ -82,7 +82,7 @@ def test_a_session_is_not_taken_up_by_a_context_that_has_become_stricter(
 
 
 def test_a_handshake_that_fails_leaves_no_session(origin: OriginFactory, make_client: MakeClient) -> None:
-    client = make_client(limits=NONE_KEPT, timeout=greenh2.Timeout(5.0, connect=0.3))
+    client = make_client(limits=NONE_KEPT)
     kept = client._transport._dialer.sessions._kept  # type: ignore[union-attr]
     with Relay(origin().port) as net:
         url = f"https://localhost:{net.port}/"
@@ -90,7 +90,7 @@ def test_a_handshake_that_fails_leaves_no_session(origin: OriginFactory, make_cl
         assert len(kept) == 1
         net.swallow()
         with pytest.raises(greenh2.ConnectTimeout):
-            client.get(url)
+            client.get(url, timeout=greenh2.Timeout(5.0, connect=0.3))
         assert not kept
 
 

@@ -143,7 +143,7 @@ def test_a_greenlet_killed_at_a_full_queue_leaves_nothing(path: str) -> None:
     connecting = gevent.spawn(to_unix, path, None)
     gevent.sleep(0.05)
     connecting.kill()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 @pytest.mark.usefixtures("full")

@@ -21,8 +21,8 @@ T = TypeVar("T")
 start_native_thread = get_original("_thread", "start_new_thread")
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20.0
     while not condition():
         assert time.monotonic() < end, "it did not come true"
         gevent.sleep(0.005)
@@ -51,7 +51,7 @@ def threads() -> Iterator[ThreadPool]:
     assert pool.hubs
     pool.kill()
     # libuv's loops end no sooner than one of their timers, as that of idle connections, has its turn.
-    wait_for(lambda: all(hub.dead for hub in pool.hubs), seconds=20.0)
+    wait_for(lambda: all(hub.dead for hub in pool.hubs))
 
 
 def in_another_thread(job: Callable[[], T]) -> T:
@@ -139,7 +139,7 @@ def test_closing_in_one_thread_wakes_the_requests_of_another(
     job = threads.spawn(stall)
     server.wait_until(lambda stats: bool(stats.requests))
     client.close()
-    assert job.get(timeout=3) is greenh2.CloseError
+    assert job.get(timeout=10) is greenh2.CloseError
 
 
 def test_a_transport_that_another_thread_closes_before_its_pool_is_there_sends_nothing(
