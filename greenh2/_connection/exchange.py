@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import gevent
 
-from greenh2._errors import LocalProtocolError, ReadError, StreamClosed, StreamError, TransportError
+from greenh2._errors import (
+    LocalProtocolError,
+    ReadError,
+    ServerDisconnected,
+    StreamClosed,
+    StreamError,
+    TransportError,
+)
 from greenh2._models.timeouts import Deadline, Phase
 from greenh2._net.bell import Bell
 from greenh2._protocol.events import Fields, RequestHead, ResponseHead
@@ -58,7 +65,6 @@ class Exchange:
         "_piece",
         "_sent",
         "_spared",
-        "answered",
         "head",
         "holder",
         "reused",
@@ -84,8 +90,6 @@ class Exchange:
         self._departs_at = 0
         self.reused = reused
         self.stream_id = 0
-        #: Whether any part of the response has arrived.
-        self.answered = False
         self.head: ResponseHead | None = None
         self.trailers: Fields = []
         #: Who holds the place, for reports; set by the pool.
@@ -301,12 +305,10 @@ class Exchange:
     # -- the connection's side: never switches ----------------------------------------------------------------
 
     def take_head(self, head: ResponseHead) -> None:
-        self.answered = True
         self.head = head
         self._bell.ring()
 
     def take_data(self, data: bytes, cost: int) -> None:
-        self.answered = True
         if self._inbox and len(self._inbox[-1][0]) < _SMALL:
             before, paid = self._inbox.pop()
             data, cost = before + data, paid + cost
@@ -355,5 +357,9 @@ def own_error(error: TransportError, exchange: Exchange) -> TransportError:
     own = copy.copy(error)
     own.__cause__ = error.__cause__
     own.unprocessed = error.unprocessed or not exchange.stream_id
-    own.reused_silent = exchange.reused and not exchange.answered
+    protocol = exchange.connection.protocol
+    begun = protocol.begun(exchange.stream_id)
+    own.reused_silent = exchange.reused and not begun
+    if isinstance(own, ServerDisconnected):
+        own.partial = begun and not protocol.multiplexed
     return own
