@@ -265,10 +265,11 @@ class Exchange:
         return True
 
     def _fetch(self) -> bool:
-        """Get the next piece from the user's iterator, which may switch greenlets; False when the upload is over."""
+        """Get the next piece from the user's iterator, which may switch greenlets; False when there is none to send."""
         chunks, declared = self._chunks, self._declared
         assert chunks is not None
-        piece = next(filter(None, chunks), b"")
+        following = next(chunks, None)
+        piece = following or b""
         size = self._sent + len(piece)
         too_long = declared is not None and (
             size > declared or bool(piece and size == declared and any(chunks))
@@ -283,6 +284,8 @@ class Exchange:
         if piece:
             self._piece = memoryview(piece)
             return True
+        if following is not None:
+            return False  # it goes on, but an answer, a timeout or the end may have come meanwhile
         if declared is not None and size < declared:
             raise LocalProtocolError(
                 f"the request's body ended after {size} of {declared} bytes (Content-Length)"

@@ -104,7 +104,7 @@ class IterableBody(Body):
         self.replayable = not isinstance(iterable, Iterator)
 
     def chunks(self) -> Iterator[bytes]:
-        """Return an iterator over the chunks, from their beginning; empty ones are left out.
+        """Return an iterator over the chunks, from their beginning, empty ones included: who sends them may stop there.
 
         Raises StreamConsumed when the iterable can be used only once, and was.  The iterator raises TypeError
         for a chunk that is not bytes.  Iterating runs the caller's code, which may switch greenlets.
@@ -127,8 +127,7 @@ class IterableBody(Body):
         running = self._running = iter(self._iterable)
         try:
             for chunk in running:
-                if data := _as_bytes(chunk, "yielded"):
-                    yield data
+                yield _as_bytes(chunk, "yielded")
         finally:
             _finish(running)
 

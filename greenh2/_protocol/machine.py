@@ -169,7 +169,9 @@ def _least_table(settings: bytes) -> int | None:
     """
     if len(settings) % _SETTING.size:
         return None
-    sizes = [value for code, value in _SETTING.iter_unpack(settings) if code == SettingCodes.HEADER_TABLE_SIZE]
+    sizes = [
+        value for code, value in _SETTING.iter_unpack(settings) if code == SettingCodes.HEADER_TABLE_SIZE
+    ]
     return min(sizes, default=None)
 
 

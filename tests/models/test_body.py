@@ -62,7 +62,7 @@ def test_empty_content_has_no_headers(empty: Any) -> None:
 def test_a_generator_is_sent_in_chunks_of_unknown_length() -> None:
     headers, body = encode_body(chunk for chunk in [b"a", b"", b"bc"])
     assert headers == [("Transfer-Encoding", "chunked")]
-    assert (body.length, list(body.chunks())) == (None, [b"a", b"bc"])
+    assert (body.length, list(body.chunks())) == (None, [b"a", b"", b"bc"])
 
 
 def test_a_generator_cannot_be_sent_twice() -> None:
