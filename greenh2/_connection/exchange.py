@@ -45,6 +45,13 @@ class Upload(Protocol):
     def close(self) -> None: ...
 
 
+class Keeper(Protocol):
+    """Who has a place, for reports and for the search of deadlocks."""
+
+    def take(self) -> None:
+        """Note that it is the present greenlet from now on."""
+
+
 class Exchange:
     """A place on a connection.  Whoever gets one must `close` it; closing twice does no harm."""
 
@@ -92,8 +99,8 @@ class Exchange:
         self.stream_id = 0
         self.head: ResponseHead | None = None
         self.trailers: Fields = []
-        #: Who holds the place, for reports; set by the pool.
-        self.holder: object = None
+        #: Who holds the place: whoever made the request, and then whoever reads; set by the pool.
+        self.holder: Keeper | None = None
 
     @property
     def connection(self) -> Connection:
@@ -137,6 +144,8 @@ class Exchange:
         """
         if not self.over and self._connection.foreign:
             raise StreamError("the body arrives in another native thread: read it where the request was made")
+        if self.holder is not None:
+            self.holder.take()
         while not self._inbox:
             if self._complete and not self._closed:
                 self._stop_upload()

@@ -6,6 +6,7 @@ gone, the collector may find them: where nothing else happens, nothing calls it.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -21,29 +22,47 @@ if TYPE_CHECKING:
 Greenlets = set[object | None]
 
 
-def deadlock(pool: Pool, waiter: Waiter) -> PoolTimeout | None:
-    """Return an error for a request without any time limit if all that it waits for is held by who waits too."""
-    held = _held_for_ever(pool, waiter)
-    if held and None not in held:
-        return PoolTimeout(report.explain(pool, waiter))
-    return None
+class Deadlocks:
+    """Who waits for ever, as it is at one moment; found out when it is asked for, and kept until something is done."""
+
+    __slots__ = ("_held", "_pool")
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._held: dict[PoolLane, Greenlets] | None = None
+
+    def resolve(self, waiter: Waiter) -> bool:
+        """Do what helps a request that waits for ever: tell it so, or call the collector; tell whether it did.
+
+        Nothing is done for a request with a time limit, and the collector is called once for each.
+        """
+        held = self._holders(waiter)
+        if not held or (None in held and waiter.searched):
+            return False
+        self._held = None
+        if None in held:
+            waiter.searched = True
+            gc.collect()
+        else:
+            waiter.give(PoolTimeout(report.explain(self._pool, waiter)))
+        return True
+
+    def _holders(self, waiter: Waiter) -> Greenlets:
+        """Return the greenlets that hold all that a request waits for, if each of them waits for ever, or is gone."""
+        if not waiter.unbounded:
+            return set()
+        if self._held is None:
+            self._held = _held_for_ever(self._pool)
+        return self._held.get(waiter.lane, set())
 
 
-def left_behind(pool: Pool, waiter: Waiter) -> bool:
-    """Tell whether responses of greenlets that are gone may be all that such a request waits for."""
-    return None in _held_for_ever(pool, waiter)
-
-
-def _held_for_ever(pool: Pool, waiter: Waiter) -> Greenlets:
-    """Return the greenlets that hold all that a request waits for, if each of them waits for ever, or is gone."""
-    if not waiter.unbounded:
-        return set()
+def _held_for_ever(pool: Pool) -> dict[PoolLane, Greenlets]:
     held = _held(pool)
     while True:
         stuck = {other.holder.greenlet for lane in held for other in lane.waiters if other.unbounded} | {None}
         still = {lane: greenlets for lane, greenlets in held.items() if greenlets <= stuck}
         if len(still) == len(held):
-            return held.get(waiter.lane, set())
+            return held
         held = still
 
 
@@ -59,9 +78,11 @@ def _held(pool: Pool) -> dict[PoolLane, Greenlets]:
 
 
 def _holders(connections: Iterable[Connection]) -> Greenlets:
-    """Return the greenlets that hold places; none if any of them is waiting for its response."""
+    """Return the greenlets that hold places; none if any of them is waiting for its response, or any place is free."""
     greenlets: Greenlets = set()
     for connection in connections:
+        if not connection.streams:
+            return set()  # it rests, and is about to be given away
         for exchange in connection.exchanges:
             holder = exchange.holder
             if not isinstance(holder, Holder) or exchange.awaited:

@@ -9,7 +9,6 @@ not starve either.  When nobody needs places any more, all that was told to drai
 
 from __future__ import annotations
 
-import gc
 import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from greenh2._connection.connection import Connection
-from greenh2._pool.deadlock import deadlock, left_behind
+from greenh2._pool.deadlock import Deadlocks
 
 if TYPE_CHECKING:
     from greenh2._pool.pool import Pool, PoolLane
@@ -104,19 +103,15 @@ class Relief:
                 pool.try_again(lane)
         now = monotonic()
         drains = max(1, sum(1 for _ in pool.connections) // MOST_AT_ONCE)
+        deadlocks = Deadlocks(pool)
         confined = [lane for lane in pool.lanes if lane.waiters and lane.confined]
         for lane in [*hungry, *confined]:
             oldest = next(iter(lane.waiters), None)
             if oldest is None or now - oldest.since < self._delay * 0.99:
                 continue
-            if (error := deadlock(pool, oldest)) is not None:
-                oldest.give(error)
-            elif not oldest.searched and left_behind(pool, oldest):
-                oldest.searched = True
-                gc.collect()
-            elif lane.confined:
+            if deadlocks.resolve(oldest) or lane.confined:
                 continue
-            elif not pool.end_rests(lane) and drains and len(self._draining) < len(hungry):
+            if not pool.end_rests(lane) and drains and len(self._draining) < len(hungry):
                 drains -= 1
                 self._drain_for(pool, lane)
         if pool.contended:

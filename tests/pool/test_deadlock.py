@@ -90,6 +90,50 @@ def test_who_waits_for_one_that_waits_for_one_at_work_waits_on(
 
 
 @BOTH
+def test_a_place_that_has_just_become_free_is_waited_for(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    held, working, wanted = (origin(alpn=alpn) for _ in range(3))
+    client = make_client(limits=2, timeout=None)
+    looks: list[str] = []
+
+    def look(step: str, _facts: object) -> None:
+        if step == "response.closed":
+            (pool,) = client._transport._pools.values()  # type: ignore[union-attr]
+            assert pool.contended
+            pool._relief._tick()  # as when its time comes in this turn of the loop
+            looks.append(step)
+
+    with gevent.Timeout(10.0), client.stream("GET", f"{held.url}/{NEVER_DONE}"):
+        working_on = gevent.spawn(client.get, f"{working.url}/sleep/0.5", extensions={"trace": look})
+        while f"{working.url}/sleep" not in client.dump():
+            gevent.sleep(0.001)
+        assert client.get(wanted.url).text == "hello\n"
+        working_on.get()
+    assert looks
+
+
+@BOTH
+def test_a_response_that_another_greenlet_reads_is_waited_for(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    first, second = origin(alpn=alpn), origin(alpn=alpn)
+    client = make_client(limits=1, timeout=None)
+    response = client.send(client.build_request("GET", f"{first.url}/{NEVER_DONE}"), stream=True)
+
+    def work() -> None:
+        pieces = response.iter_bytes()
+        next(pieces)
+        gevent.sleep(0.4)  # several times the fairness_delay, in which it does something else
+        response.close()
+
+    worker = gevent.spawn(work)
+    with gevent.Timeout(10.0):
+        assert client.get(second.url).text == "hello\n"
+    worker.get()
+
+
+@BOTH
 def test_what_only_the_collector_could_free_of_an_origin_is_found(
     origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
 ) -> None:
