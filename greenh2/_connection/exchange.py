@@ -23,6 +23,7 @@ from greenh2._errors import (
     StreamError,
     TransportError,
 )
+from greenh2._models.body import finish
 from greenh2._models.timeouts import Deadline, Phase
 from greenh2._net.bell import Bell
 from greenh2._protocol.events import Fields, RequestHead, ResponseHead
@@ -127,8 +128,8 @@ class Exchange:
         end = body.length == 0
         self.stream_id = self._connection.begin(self, head, end=end)
         if not end:
-            self._body, self._declared = body, declared
             self._chunks = body.chunks()
+            self._body, self._declared = body, declared
         while self.head is None:
             self._raise_if_failed()
             self._advance(deadline)
@@ -310,9 +311,9 @@ class Exchange:
     def _stop_upload(self) -> None:
         """Send no more of the body; whoever made it may clean up."""
         if self._body is not None:
-            body, self._body = self._body, None
+            body, chunks, self._body = self._body, self._chunks, None
             self._end_upload()
-            body.close()
+            _close_body(body, chunks)
 
     # -- the connection's side: never switches ----------------------------------------------------------------
 
@@ -349,8 +350,10 @@ class Exchange:
             self._bell.ring()
 
 
-def _close_body(body: Upload, _chunks: Iterator[bytes] | None) -> None:
-    """Close a body; its chunks are kept till then, since they would close it when they are dropped."""
+def _close_body(body: Upload, chunks: Iterator[bytes] | None) -> None:
+    """Close the chunks of a body, and the body; others may be sending it too.  Runs the code of whoever made it."""
+    if chunks is not None:
+        finish(chunks)
     body.close()
 
 

@@ -93,13 +93,12 @@ class IterableBody(Body):
     An iterator, such as a generator, can be sent once; any other iterable as often as it can be iterated.
     """
 
-    __slots__ = ("_iterable", "_running", "_used", "replayable")
+    __slots__ = ("_iterable", "_used", "replayable")
 
     length: int | None = None
 
     def __init__(self, iterable: Iterable[bytes]) -> None:
         self._iterable = iterable
-        self._running: Iterator[bytes] | None = None
         self._used = False
         self.replayable = not isinstance(iterable, Iterator)
 
@@ -118,18 +117,20 @@ class IterableBody(Body):
         return self._iterate()
 
     def close(self) -> None:
-        """Close a generator which has been started, so that its `finally` runs now.  May be called twice."""
-        running, self._running = self._running, None
-        if running is not None:
-            _finish(running)
+        """Close a generator which has been begun, so that its `finally` runs now.  May be called twice.
+
+        What can be iterated several times may just be sent by others too: each closes the chunks of its own.
+        """
+        if self._used and isinstance(self._iterable, Iterator):
+            finish(self._iterable)
 
     def _iterate(self) -> Iterator[bytes]:
-        running = self._running = iter(self._iterable)
+        running = iter(self._iterable)
         try:
             for chunk in running:
                 yield _as_bytes(chunk, "yielded")
         finally:
-            _finish(running)
+            finish(running)
 
 
 class LostBody(Body):
@@ -302,7 +303,8 @@ def _measure(file: BinaryFile, whole: bool) -> tuple[int, int | None]:
     return (0, end) if whole else (start, max(0, end - start))
 
 
-def _finish(running: Iterator[bytes]) -> None:
+def finish(running: Iterator[bytes]) -> None:
+    """Close what makes the chunks of a body if that is a generator, unless it is at work at this moment."""
     if isinstance(running, types.GeneratorType) and running.gi_running:
         return  # Another greenlet is inside it, and will leave it by itself.
     if isinstance(running, Generator):
