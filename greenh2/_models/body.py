@@ -189,9 +189,14 @@ class FileBody(Body):
             while data := _as_bytes(self._file.read(CHUNK_SIZE), "read"):
                 yield data
             return
-        self._file.seek(self._start)  # type: ignore[attr-defined]  # _measure() has seen that it can
-        while left > 0 and (data := _as_bytes(self._file.read(min(left, CHUNK_SIZE)), "read")):
+        position = self._start
+        while left > 0:
+            # Each time: others may send it too, or look into it.
+            self._file.seek(position)  # type: ignore[attr-defined]  # _measure() has seen that it can
+            if not (data := _as_bytes(self._file.read(min(left, CHUNK_SIZE)), "read")):
+                return
             left -= len(data)
+            position += len(data)
             yield data
 
 

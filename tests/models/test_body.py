@@ -188,6 +188,14 @@ def test_a_file_that_shrinks_ends_early() -> None:
     assert b"".join(body.chunks()) == b"a"
 
 
+def test_a_file_may_be_read_for_several_requests_at_once() -> None:
+    content = bytes(range(256)) * 1024
+    body = FileBody(io.BytesIO(content))
+    pairs = list(zip(body.chunks(), body.chunks(), strict=True))
+    assert len(pairs) > 2
+    assert [b"".join(pieces) for pieces in zip(*pairs, strict=True)] == [content, content]
+
+
 def test_a_file_beyond_its_end_is_empty() -> None:
     file = io.BytesIO(b"abc")
     file.seek(10)
