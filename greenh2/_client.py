@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from greenh2._connection.dial import Http2Choice
 from greenh2._defaults import Defaults, base_url_of, default_headers, refuse_fixed
-from greenh2._errors import RequestError
+from greenh2._errors import RequestError, StreamConsumed
 from greenh2._middleware.auth import Auth, AuthTypes, auth_in_url, auth_of
 from greenh2._middleware.chain import chain
 from greenh2._middleware.derive import derive
@@ -218,9 +218,10 @@ class Client(Verbs):
                 with closed_on_error(response):
                     response.read()
         except BaseException as error:
-            # A generator that was begun ends here, not when it is collected.  Bytes and files stay as they are.
-            with suppress(Exception):
-                prepared.body.close()
+            # A generator that was begun ends here, not when it is collected; bytes and files stay as they are.
+            if not isinstance(error, StreamConsumed):  # whoever has begun it may be sending it
+                with suppress(Exception):
+                    prepared.body.close()
             if isinstance(error, RequestError):
                 _name_request(error, prepared)
             raise

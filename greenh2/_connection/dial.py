@@ -94,12 +94,11 @@ class Dialer:
             channel = self._by_proxy(route, route.proxy, seconds, leash)
         try:
             if route.secure and not route.forwarding:
-                left = None if seconds is None else seconds - (monotonic() - started)
                 hostname = route.server_hostname or route.host
                 settings = self.tls._replace(alpn=("http/1.1",)) if route.http1_only else self.tls
                 context = settings.context()
                 session = self.sessions.offer(route, context)
-                tls.handshake(channel, context, hostname, peer, left, leash, session)
+                tls.handshake(channel, context, hostname, peer, seconds, leash, session, since=started)
             protocol = self._protocol(route, channel)
             connection = Connection(channel, protocol, route, self.clock)
             connection.on_answered = self._keep_session

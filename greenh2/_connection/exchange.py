@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import gevent
 
-from greenh2._errors import LocalProtocolError, ReadError, StreamClosed, StreamError, TransportError
+from greenh2._errors import (
+    LocalProtocolError,
+    ReadError,
+    ServerDisconnected,
+    StreamClosed,
+    StreamError,
+    TransportError,
+)
+from greenh2._models.body import finish
 from greenh2._models.timeouts import Deadline, Phase
 from greenh2._net.bell import Bell
 from greenh2._protocol.events import Fields, RequestHead, ResponseHead
@@ -38,6 +46,13 @@ class Upload(Protocol):
     def close(self) -> None: ...
 
 
+class Keeper(Protocol):
+    """Who has a place, for reports and for the search of deadlocks."""
+
+    def take(self) -> None:
+        """Note that it is the present greenlet from now on."""
+
+
 class Exchange:
     """A place on a connection.  Whoever gets one must `close` it; closing twice does no harm."""
 
@@ -58,7 +73,6 @@ class Exchange:
         "_piece",
         "_sent",
         "_spared",
-        "answered",
         "head",
         "holder",
         "reused",
@@ -84,12 +98,10 @@ class Exchange:
         self._departs_at = 0
         self.reused = reused
         self.stream_id = 0
-        #: Whether any part of the response has arrived.
-        self.answered = False
         self.head: ResponseHead | None = None
         self.trailers: Fields = []
-        #: Who holds the place, for reports; set by the pool.
-        self.holder: object = None
+        #: Who holds the place: whoever made the request, and then whoever reads; set by the pool.
+        self.holder: Keeper | None = None
 
     @property
     def connection(self) -> Connection:
@@ -116,8 +128,8 @@ class Exchange:
         end = body.length == 0
         self.stream_id = self._connection.begin(self, head, end=end)
         if not end:
-            self._body, self._declared = body, declared
             self._chunks = body.chunks()
+            self._body, self._declared = body, declared
         while self.head is None:
             self._raise_if_failed()
             self._advance(deadline)
@@ -133,6 +145,8 @@ class Exchange:
         """
         if not self.over and self._connection.foreign:
             raise StreamError("the body arrives in another native thread: read it where the request was made")
+        if self.holder is not None:
+            self.holder.take()
         while not self._inbox:
             if self._complete and not self._closed:
                 self._stop_upload()
@@ -261,10 +275,11 @@ class Exchange:
         return True
 
     def _fetch(self) -> bool:
-        """Get the next piece from the user's iterator, which may switch greenlets; False when the upload is over."""
+        """Get the next piece from the user's iterator, which may switch greenlets; False when there is none to send."""
         chunks, declared = self._chunks, self._declared
         assert chunks is not None
-        piece = next(filter(None, chunks), b"")
+        following = next(chunks, None)
+        piece = following or b""
         size = self._sent + len(piece)
         too_long = declared is not None and (
             size > declared or bool(piece and size == declared and any(chunks))
@@ -279,6 +294,8 @@ class Exchange:
         if piece:
             self._piece = memoryview(piece)
             return True
+        if following is not None:
+            return False  # it goes on, but an answer, a timeout or the end may have come meanwhile
         if declared is not None and size < declared:
             raise LocalProtocolError(
                 f"the request's body ended after {size} of {declared} bytes (Content-Length)"
@@ -294,19 +311,17 @@ class Exchange:
     def _stop_upload(self) -> None:
         """Send no more of the body; whoever made it may clean up."""
         if self._body is not None:
-            body, self._body = self._body, None
+            body, chunks, self._body = self._body, self._chunks, None
             self._end_upload()
-            body.close()
+            _close_body(body, chunks)
 
     # -- the connection's side: never switches ----------------------------------------------------------------
 
     def take_head(self, head: ResponseHead) -> None:
-        self.answered = True
         self.head = head
         self._bell.ring()
 
     def take_data(self, data: bytes, cost: int) -> None:
-        self.answered = True
         if self._inbox and len(self._inbox[-1][0]) < _SMALL:
             before, paid = self._inbox.pop()
             data, cost = before + data, paid + cost
@@ -335,8 +350,10 @@ class Exchange:
             self._bell.ring()
 
 
-def _close_body(body: Upload, _chunks: Iterator[bytes] | None) -> None:
-    """Close a body; its chunks are kept till then, since they would close it when they are dropped."""
+def _close_body(body: Upload, chunks: Iterator[bytes] | None) -> None:
+    """Close the chunks of a body, and the body; others may be sending it too.  Runs the code of whoever made it."""
+    if chunks is not None:
+        finish(chunks)
     body.close()
 
 
@@ -355,5 +372,9 @@ def own_error(error: TransportError, exchange: Exchange) -> TransportError:
     own = copy.copy(error)
     own.__cause__ = error.__cause__
     own.unprocessed = error.unprocessed or not exchange.stream_id
-    own.reused_silent = exchange.reused and not exchange.answered
+    protocol = exchange.connection.protocol
+    begun = protocol.begun(exchange.stream_id)
+    own.reused_silent = exchange.reused and not begun
+    if isinstance(own, ServerDisconnected):
+        own.partial = begun and not protocol.multiplexed
     return own

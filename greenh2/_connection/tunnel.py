@@ -65,13 +65,13 @@ class _Guide:
         self._settings = settings
         self._sockets = sockets
         self._seconds = seconds
-        self._end = None if seconds is None else monotonic() + seconds
+        self._since = monotonic()
         self._resolver = resolver
         self._leash = leash
         self._addresses: list[str] | None = None
 
     def _left(self) -> float | None:
-        return None if self._end is None else self._end - monotonic()
+        return None if self._seconds is None else self._since + self._seconds - monotonic()
 
     def to_proxy(self) -> Channel:
         """Return a channel to the proxy, over TLS where it is an https one."""
@@ -100,7 +100,13 @@ class _Guide:
         if self._addresses is None:
             route = self._route
             found = tcp.addresses(
-                route.host, route.port, route.origin, self._left(), self._resolver, self._leash
+                route.host,
+                route.port,
+                route.origin,
+                self._seconds,
+                self._resolver,
+                self._leash,
+                since=self._since,
             )
             self._addresses = [str(host) for _, (host, *_) in found]
             if not self._addresses:
@@ -115,17 +121,18 @@ class _Guide:
             proxy.host,
             proxy.port,
             peer,
-            self._left(),
+            self._seconds,
             resolver=self._resolver,
             leash=self._leash,
             settings=self._sockets,
+            since=self._since,
         )
         channel = Channel(sock, peer if talk is None else str(self._route))
         try:
             if proxy.scheme == "https":
                 name = proxy.host.removesuffix(".")
                 context = self._settings.context()
-                tls.handshake(channel, context, name, peer, self._left(), self._leash)
+                tls.handshake(channel, context, name, peer, self._seconds, self._leash, since=self._since)
             if talk is None:
                 return channel
             return self._tunnel(channel, sock, talk)

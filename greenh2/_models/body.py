@@ -93,18 +93,17 @@ class IterableBody(Body):
     An iterator, such as a generator, can be sent once; any other iterable as often as it can be iterated.
     """
 
-    __slots__ = ("_iterable", "_running", "_used", "replayable")
+    __slots__ = ("_iterable", "_used", "replayable")
 
     length: int | None = None
 
     def __init__(self, iterable: Iterable[bytes]) -> None:
         self._iterable = iterable
-        self._running: Iterator[bytes] | None = None
         self._used = False
         self.replayable = not isinstance(iterable, Iterator)
 
     def chunks(self) -> Iterator[bytes]:
-        """Return an iterator over the chunks, from their beginning; empty ones are left out.
+        """Return an iterator over the chunks, from their beginning, empty ones included: who sends them may stop there.
 
         Raises StreamConsumed when the iterable can be used only once, and was.  The iterator raises TypeError
         for a chunk that is not bytes.  Iterating runs the caller's code, which may switch greenlets.
@@ -118,19 +117,20 @@ class IterableBody(Body):
         return self._iterate()
 
     def close(self) -> None:
-        """Close a generator which has been started, so that its `finally` runs now.  May be called twice."""
-        running, self._running = self._running, None
-        if running is not None:
-            _finish(running)
+        """Close a generator which has been begun, so that its `finally` runs now.  May be called twice.
+
+        What can be iterated several times may just be sent by others too: each closes the chunks of its own.
+        """
+        if self._used and isinstance(self._iterable, Iterator):
+            finish(self._iterable)
 
     def _iterate(self) -> Iterator[bytes]:
-        running = self._running = iter(self._iterable)
+        running = iter(self._iterable)
         try:
             for chunk in running:
-                if data := _as_bytes(chunk, "yielded"):
-                    yield data
+                yield _as_bytes(chunk, "yielded")
         finally:
-            _finish(running)
+            finish(running)
 
 
 class LostBody(Body):
@@ -189,9 +189,14 @@ class FileBody(Body):
             while data := _as_bytes(self._file.read(CHUNK_SIZE), "read"):
                 yield data
             return
-        self._file.seek(self._start)  # type: ignore[attr-defined]  # _measure() has seen that it can
-        while left > 0 and (data := _as_bytes(self._file.read(min(left, CHUNK_SIZE)), "read")):
+        position = self._start
+        while left > 0:
+            # Each time: others may send it too, or look into it.
+            self._file.seek(position)  # type: ignore[attr-defined]  # _measure() has seen that it can
+            if not (data := _as_bytes(self._file.read(min(left, CHUNK_SIZE)), "read")):
+                return
             left -= len(data)
+            position += len(data)
             yield data
 
 
@@ -313,7 +318,8 @@ def _measure(file: BinaryFile, whole: bool) -> tuple[int, int | None]:
     return (0, end) if whole else (start, max(0, end - start))
 
 
-def _finish(running: Iterator[bytes]) -> None:
+def finish(running: Iterator[bytes]) -> None:
+    """Close what makes the chunks of a body if that is a generator, unless it is at work at this moment."""
     if isinstance(running, types.GeneratorType) and running.gi_running:
         return  # Another greenlet is inside it, and will leave it by itself.
     if isinstance(running, Generator):

@@ -7,6 +7,7 @@ comes too late hits nobody.
 from __future__ import annotations
 
 import os
+from time import monotonic
 
 from gevent import get_hub
 from gevent.hub import Waiter
@@ -16,6 +17,11 @@ from greenh2._errors import ConnectError
 #: No timer is set for less or for more than this (seconds): libuv counts milliseconds, in 64 bits; 1e9 are 30 years.
 SHORTEST = 0.001
 LONGEST = 1e9
+
+
+def end_of(seconds: float | None, since: float | None = None) -> float | None:
+    """Return when so many seconds are over that began then, or now (`time.monotonic`); None without bound."""
+    return None if seconds is None else (monotonic() if since is None else since) + seconds
 
 
 class Bell:

@@ -54,6 +54,8 @@ class Channel:
         self._tls: ssl.SSLObject | None = None
         self._tls_error: ssl.SSLError | None = None
         self._out = bytearray()
+        #: What TLS takes when the peer, which wants a new handshake, has said more (TLS 1.2; RFC 5246 section 7.4.1.1).
+        self._held = bytearray()
         self._answers = 0
         self._reader: Watcher = self._hub.loop.io(sock.fileno(), _READ)
         self._writer: Watcher | None = None
@@ -73,12 +75,12 @@ class Channel:
     @property
     def unsent(self) -> int:
         """Bytes that the kernel has not taken yet."""
-        return len(self._out)
+        return len(self._out) + len(self._held)
 
     @property
     def written(self) -> int:
         """What `taken` will be when all that is in the buffer has left."""
-        return self.taken + len(self._out)
+        return self.taken + self.unsent
 
     @property
     def tls(self) -> ssl.SSLObject | None:
@@ -206,6 +208,8 @@ class Channel:
         finally:
             if self._cipher_out.pending:  # answers of TLS itself: KeyUpdate, alerts
                 self._answer(self._cipher_out.read())
+            if self._held:
+                self._say_held()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _answer(self, words: bytes) -> None:
@@ -282,20 +286,36 @@ class Channel:
         self._out += wire[sent:] if sent else wire
 
     def _encrypt(self, tls: ssl.SSLObject, piece: memoryview) -> bytes:
+        position = 0
         try:
-            position = 0
-            while position < len(piece):
+            while position < len(piece) and not self._held:
                 position += tls.write(piece[position:])
+        except ssl.SSLWantReadError:
+            pass
         except ssl.SSLError as exc:
             self.write_error = exc
+            return self._cipher_out.read()
+        self._held += piece[position:]
         return self._cipher_out.read()
+
+    def _say_held(self) -> None:
+        """Write what was held back, as far as TLS takes it now; that the buffer is empty is told from the loop."""
+        held, self._held = self._held, bytearray()
+        self.write(bytes(held))
+        self.flush()
+        if not self._held:
+            self._wait_writable()
 
     def flush(self) -> None:
         """Give the kernel what it takes now; the loop sends the rest when it can."""
         if self._writer is not None or not self._out:
             return
         self._send()
-        if self._out and not self.closed:
+        if self._out:
+            self._wait_writable()
+
+    def _wait_writable(self) -> None:
+        if self._writer is None and not self.closed:
             self._writer = self._hub.loop.io(self._sock.fileno(), _WRITE)
             self._writer.start(self._on_writable)
 
@@ -370,6 +390,6 @@ class Channel:
             self._stop_writer()
             self._stop_later()
         # Not emptied: that cannot be done if a thread was just sending it when the process was forked.
-        self._out = bytearray()
+        self._out, self._held = bytearray(), bytearray()
         self._drained = None
         self._sock.close()

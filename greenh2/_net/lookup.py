@@ -52,6 +52,16 @@ class _Lookup:
             del _under_way[self._key]
 
 
+def _own(error: Exception) -> Exception:
+    """Return a copy of an error, for each who waited has frames of its own; the error itself where it has no copies."""
+    try:
+        own = copy.copy(error)
+    except Exception:  # a resolver's class may want to be made in any way, and what it says is what matters
+        return error
+    own.__cause__ = error.__cause__
+    return own
+
+
 class Lookup:
     """One's part in a lookup: a block in which the bell is rung when there is an answer.
 
@@ -88,9 +98,7 @@ class Lookup:
         """Return the addresses.  Raises what the resolver raised, ConnectError when it was killed."""
         lookup = self._lookup
         if lookup.failed is not None:
-            own = copy.copy(lookup.failed)  # each who waited has frames of its own
-            own.__cause__ = lookup.failed.__cause__
-            raise own
+            raise _own(lookup.failed)
         if lookup.found is None:
             raise ConnectError("the greenlet that resolved the name was killed")
         return list(lookup.found)

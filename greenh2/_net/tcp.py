@@ -13,7 +13,7 @@ import gevent
 from gevent.monkey import get_original
 
 from greenh2._errors import ConnectError, ConnectTimeout
-from greenh2._net.bell import Leash
+from greenh2._net.bell import Leash, end_of
 from greenh2._net.channel import Watcher
 from greenh2._net.dns import Address, Resolver, literal
 from greenh2._net.lookup import Lookup
@@ -49,35 +49,45 @@ def connect(
     resolver: Resolver,
     leash: Leash | None = None,
     settings: SocketSettings = SocketSettings(),  # noqa: B008  # frozen
+    since: float | None = None,
 ) -> socket.socket:
     """Return a connected socket to the first address that answers, or to the Unix socket.  Switches greenlets.
 
-    The name lookup and all addresses share the seconds.  With a local address, only addresses of its family are
+    The name lookup and all addresses share the seconds, which began at the moment ``since`` (`time.monotonic`), by
+    default now.  With a local address, only addresses of its family are
     tried.  Raises ConnectTimeout or ConnectError, and what the leash is called off with.  A kill or a gevent.Timeout
     from outside passes through and leaves no descriptor behind.
     """
     leash = leash or Leash()
-    end = None if seconds is None else monotonic() + seconds
+    end = end_of(seconds, since)
     if settings.uds is not None:
         return _connect_unix(settings.uds, settings, peer, seconds, leash)
-    found = addresses(host, port, peer, seconds, resolver, leash)
+    found = addresses(host, port, peer, seconds, resolver, leash, since=since)
     return _Race(found, peer, seconds, end, leash, settings).run()
 
 
 def addresses(
-    host: str, port: int, peer: str, seconds: float | None, resolver: Resolver, leash: Leash
+    host: str,
+    port: int,
+    peer: str,
+    seconds: float | None,
+    resolver: Resolver,
+    leash: Leash,
+    *,
+    since: float | None = None,
 ) -> list[Address]:
     """Return the addresses of a host, in the order in which they should be tried.  Switches greenlets.
 
-    Raises ConnectTimeout, what the resolver raises, and what the leash is called off with.
+    The seconds count as those of `connect` do.  Raises ConnectTimeout, what the resolver raises, and what the leash is
+    called off with.
     """
-    return literal(host, port) or _resolve(host, port, peer, seconds, resolver, leash)
+    return literal(host, port) or _resolve(host, port, peer, seconds, resolver, leash, end_of(seconds, since))
 
 
 def _connect_unix(
     path: str, settings: SocketSettings, peer: str, seconds: float | None, leash: Leash
 ) -> socket.socket:
-    end = None if seconds is None else monotonic() + seconds
+    end = end_of(seconds)
     sock = PlainSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _refused(peer, path):
@@ -108,10 +118,15 @@ def _refused(peer: str, path: str) -> Iterator[None]:
 
 
 def _resolve(
-    host: str, port: int, peer: str, seconds: float | None, resolver: Resolver, leash: Leash
+    host: str,
+    port: int,
+    peer: str,
+    seconds: float | None,
+    resolver: Resolver,
+    leash: Leash,
+    end: float | None,
 ) -> list[Address]:
     """Ask the resolver in a greenlet of its own, which serves all who ask for the same meanwhile."""
-    end = None if seconds is None else monotonic() + seconds
     with Lookup(resolver, host, port, leash.bell) as lookup:
         while not lookup.over:  # the bell may have been rung for something before this
             left = None if end is None else end - monotonic()

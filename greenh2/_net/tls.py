@@ -18,7 +18,7 @@ from typing import NamedTuple
 from gevent.ssl import SSLContext
 
 from greenh2._errors import ConnectError, ConnectTimeout, ReadError
-from greenh2._net.bell import Leash
+from greenh2._net.bell import Leash, end_of
 from greenh2._net.channel import Channel
 from greenh2._net.system_trust import check_truststore, system_context
 
@@ -253,15 +253,17 @@ def handshake(
     seconds: float | None,
     leash: Leash | None = None,
     session: ssl.SSLSession | None = None,
+    *,
+    since: float | None = None,
 ) -> None:
     """Speak TLS on a fresh channel within so many seconds, taking up a session if the server agrees.
 
-    Switches greenlets.
+    Switches greenlets.  The seconds began at the moment ``since`` (`time.monotonic`), by default now.
 
     Raises ConnectTimeout or ConnectError, and what the leash is called off with; the channel is left for the caller
     to close.
     """
-    end = None if seconds is None else monotonic() + seconds
+    end = end_of(seconds, since)
     with _told_as_ours(peer):
         channel.start_tls(context, hostname, session)
     while True:

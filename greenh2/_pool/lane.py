@@ -108,6 +108,14 @@ class Lane(Generic[C, W]):
         return bool(self.waiters) and self.decide() is not Choice.WAIT
 
     @property
+    def confined(self) -> bool:
+        """Whether only the connections of this lane can help the waiting requests: it has as many as it may have."""
+        full = self.limit is not None and len(self.connections) >= self.limit
+        if not full or self.dials or self.ready or self.suspended:
+            return False
+        return all(connection.streams for connection in self.connections)
+
+    @property
     def probing(self) -> bool:
         """Whether a first connection is being made, of which nobody knows yet whether it comes to anything.
 
@@ -151,7 +159,7 @@ class Lane(Generic[C, W]):
             self.ready[connection] = None
         else:
             self.ready.pop(connection, None)
-        if self.multiplexed is not False:
+        if self.multiplexed is not False or self.suspended or self.greeting:
             (self.greeting.add if connection.greeting else self.greeting.discard)(connection)
             (self.suspended.add if connection.suspended else self.suspended.discard)(connection)
 

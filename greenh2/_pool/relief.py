@@ -9,7 +9,6 @@ not starve either.  When nobody needs places any more, all that was told to drai
 
 from __future__ import annotations
 
-import gc
 import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from greenh2._connection.connection import Connection
-from greenh2._errors import PoolTimeout
-from greenh2._pool import report
-from greenh2._pool.waiter import Holder, Waiter
+from greenh2._pool.deadlock import Deadlocks
 
 if TYPE_CHECKING:
     from greenh2._pool.pool import Pool, PoolLane
@@ -106,16 +103,15 @@ class Relief:
                 pool.try_again(lane)
         now = monotonic()
         drains = max(1, sum(1 for _ in pool.connections) // MOST_AT_ONCE)
-        for lane in hungry:
+        deadlocks = Deadlocks(pool)
+        confined = [lane for lane in pool.lanes if lane.waiters and lane.confined]
+        for lane in [*hungry, *confined]:
             oldest = next(iter(lane.waiters), None)
             if oldest is None or now - oldest.since < self._delay * 0.99:
                 continue
-            if (error := _deadlock(pool, oldest)) is not None:
-                oldest.give(error)
-            elif not oldest.searched and _left_behind(pool, oldest):
-                oldest.searched = True
-                gc.collect()
-            elif not pool.end_rests(lane) and drains and len(self._draining) < len(hungry):
+            if deadlocks.resolve(oldest) or lane.confined:
+                continue
+            if not pool.end_rests(lane) and drains and len(self._draining) < len(hungry):
                 drains -= 1
                 self._drain_for(pool, lane)
         if pool.contended:
@@ -136,37 +132,3 @@ class Relief:
             chosen.draining = NEEDED
             self._draining[chosen] = 0
             pool.update(chosen)
-
-
-def _deadlock(pool: Pool, waiter: Waiter) -> PoolTimeout | None:
-    """Return an error for a request without any time limit if all that it waits for waits here too.
-
-    So it is when every place is held by a greenlet that itself waits for a place, be it this one or others.
-    """
-    held = _held_for_ever(pool, waiter)
-    if held and None not in held:
-        return PoolTimeout(report.explain(pool, waiter))
-    return None
-
-
-def _left_behind(pool: Pool, waiter: Waiter) -> bool:
-    """Tell whether responses of greenlets that are gone may be all that such a request waits for.
-
-    They may be garbage that the collector has not found: where nothing else happens, nothing calls it.
-    """
-    return None in _held_for_ever(pool, waiter)
-
-
-def _held_for_ever(pool: Pool, waiter: Waiter) -> set[object | None]:
-    """Return the greenlets that hold every place, if none of them is at work: they wait here, or are gone (None)."""
-    if not waiter.unbounded or any(lane.dials for lane in pool.lanes):
-        return set()
-    waiting = {other.holder.greenlet for lane in pool.lanes for other in lane.waiters if other.unbounded}
-    held: set[object | None] = set()
-    for connection in pool.connections:
-        for exchange in connection.exchanges:
-            holder = exchange.holder
-            if not isinstance(holder, Holder) or exchange.awaited:
-                return set()
-            held.add(holder.greenlet)
-    return held if held <= waiting | {None} else set()

@@ -31,7 +31,7 @@ Grant: TypeAlias = Exchange | Place | TransportError
 
 
 class Holder:
-    """A request as reports name it: what it asks for, since when, and in which greenlet."""
+    """A request as reports name it: what it asks for, since when, and which greenlet has it in hand."""
 
     __slots__ = ("_greenlet", "_request", "since")
 
@@ -48,9 +48,15 @@ class Holder:
     def __str__(self) -> str:
         return self.label
 
+    def take(self) -> None:
+        """Note that the present greenlet has the request in hand from now on."""
+        greenlet = getcurrent()
+        if self._greenlet() is not greenlet:
+            self._greenlet = weakref.ref(greenlet)
+
     @property
     def greenlet(self) -> object | None:
-        """The greenlet that made the request, None when it has ended."""
+        """The greenlet that made the request, or has read of its response last; None when it has ended."""
         greenlet = self._greenlet()
         return None if greenlet is None or greenlet.dead else greenlet
 

@@ -28,6 +28,11 @@ class Answer:
         self._declared: int | None = None
         self._received = 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything of it has arrived, interim responses included."""
+        return self._head_seen or self._interim > 0
+
     def take_fields(self, section: FieldSection, *, end: bool) -> ResponseHead | None:
         """Take a field section and return the head, or None for an interim response and for trailers.
 

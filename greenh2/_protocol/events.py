@@ -192,6 +192,9 @@ class Protocol(Interface):
         To be called only while `retired` is False and fewer streams than `streams_allowed` are open.
         """
 
+    def begun(self, stream_id: int) -> bool:
+        """Whether anything of the answer has arrived, also after the connection has failed; False before `open`."""
+
     def sendable(self, stream_id: int) -> int:
         """Return how many bytes of body may be sent now."""
 

@@ -100,6 +100,9 @@ class Http1Protocol:
         except h11.LocalProtocolError as exc:
             raise LocalProtocolError(f"the request to {self._origin} cannot be sent: {exc}") from exc
 
+    def begun(self, stream_id: int) -> bool:
+        return self._started and stream_id == self._stream
+
     def sendable(self, stream_id: int) -> int:
         return _PIECE if self._sending and stream_id == self._stream else 0
 

@@ -74,6 +74,8 @@ class Http2Protocol:
         self._streams: dict[int, Stream] = {}
         #: Streams on which both sides have said their last word; the oldest are forgotten.
         self._ended: dict[int, None] = {}
+        #: Those that had begun to be answered when the connection failed.
+        self._begun: frozenset[int] = frozenset()
         self._next_id = 1
         self._out = [self._machine.outgoing()]
         self._goaway: Goaway | None = None
@@ -122,6 +124,10 @@ class Http2Protocol:
         )
         machine.of_use()
         return stream_id
+
+    def begun(self, stream_id: int) -> bool:
+        stream = self._streams.get(stream_id)
+        return stream_id in self._begun if stream is None else stream.answer.begun
 
     def sendable(self, stream_id: int) -> int:
         stream = self._streams.get(stream_id)
@@ -426,6 +432,7 @@ class Http2Protocol:
     def _close(self) -> None:
         """End all streams at once: from here on nothing is sent for them."""
         self._broken = True
+        self._begun = frozenset(number for number, stream in self._streams.items() if stream.answer.begun)
         self._streams.clear()
 
     def _failed(self, message: str, cause: BaseException | None) -> ConnectionFailed:

@@ -117,6 +117,8 @@ class Machine:
     def take(self, frame: Frame) -> Iterator[H2Event]:
         """Take SETTINGS or PING and yield what that means.  Raises h2's ProtocolError."""
         if frame.kind == FrameType.SETTINGS:
+            if (least := _least_table(frame.payload)) is not None:
+                self._h2.encoder.header_table_size = least
             frame = frame._replace(payload=_known(frame.payload))
         yield from self._h2.receive_data(frame_bytes(*frame))
         if frame.kind == FrameType.SETTINGS:
@@ -158,6 +160,19 @@ def _known(settings: bytes) -> bytes:
         return settings  # of which h2 says what is wrong
     known = {code: value for code, value in _SETTING.iter_unpack(settings) if code in _KNOWN}
     return b"".join([_SETTING.pack(code, value) for code, value in known.items()])
+
+
+def _least_table(settings: bytes) -> int | None:
+    """Return the least of the sizes that a table is given, which counts though it holds for a moment only.
+
+    RFC 9113 section 6.5.3 has settings heeded in their order, and RFC 7541 section 4.2 has the least size told.
+    """
+    if len(settings) % _SETTING.size:
+        return None
+    sizes = [
+        value for code, value in _SETTING.iter_unpack(settings) if code == SettingCodes.HEADER_TABLE_SIZE
+    ]
+    return min(sizes, default=None)
 
 
 def _new_connection(encoder: Encoder) -> H2Connection:

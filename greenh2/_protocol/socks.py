@@ -86,6 +86,8 @@ class Socks:
         while not self.wants_host and (length := self._length()) is not None and len(self._in) >= length:
             message, self._in = self._in[:length], self._in[length:]
             try:
+                if self._asked and message[1]:
+                    raise self._refused(message)
                 reply = self._socks.receive_data(message)
                 if isinstance(reply, SOCKS5AuthReply) and message[0] != _VERSION:  # socksio looks at the rest
                     raise ProtocolError(f"its version is {message[0]}")
@@ -100,6 +102,8 @@ class Socks:
         """Return the length of the message under way, None while that is not known."""
         if not self._asked:
             return 2
+        if len(self._in) > 1 and self._in[1]:
+            return 2  # a refusal: what address stands behind it, if any, means nothing
         if len(self._in) < 5:
             return None
         kind = self._in[3]
@@ -110,14 +114,8 @@ class Socks:
         match reply:
             case SOCKS5AuthReply(method=method):
                 self._authenticate(method)
-            case SOCKS5Reply(reply_code=SOCKS5ReplyCode.SUCCEEDED):
+            case SOCKS5Reply():
                 return True
-            case SOCKS5Reply(reply_code=code):
-                reason = code.name.replace("_", " ").lower()
-                self.elsewhere = code in _ELSEWHERE
-                raise ProxyError(
-                    f"the proxy {self._proxy.origin} opens no tunnel to {self._host} port {self._port}: {reason}"
-                )
             case _ if reply.success:  # type: ignore[attr-defined]  # a class that socksio does not export
                 self._ask()
             case _:
@@ -125,6 +123,20 @@ class Socks:
                     f"the proxy {self._proxy.origin} does not accept the user name and password that it was given"
                 )
         return False
+
+    def _refused(self, message: bytes) -> ProxyError:
+        """Return the error that a refusal stands for.  Raises ProtocolError for what is none."""
+        if message[0] != _VERSION:
+            raise ProtocolError(f"its version is {message[0]}")
+        try:
+            code = SOCKS5ReplyCode(message[1:])
+        except ValueError as exc:
+            raise ProtocolError(f"its reply is {message[1]}") from exc
+        self.elsewhere = code in _ELSEWHERE
+        reason = code.name.replace("_", " ").lower()
+        return ProxyError(
+            f"the proxy {self._proxy.origin} opens no tunnel to {self._host} port {self._port}: {reason}"
+        )
 
     def _authenticate(self, method: SOCKS5AuthMethod) -> None:
         if method not in self._offered:

@@ -89,6 +89,49 @@ def test_empty_pieces_end_nothing_over_http_1_1(talk: Converse) -> None:
     assert job.get().text == "OK"
 
 
+def nothing_yet(started: Event) -> Iterator[bytes]:
+    """A body that looks for something to send now and then, and finds nothing."""
+    yield b"first"
+    while True:
+        started.set()
+        gevent.sleep(0.001)
+        yield b""
+
+
+@BOTH
+def test_a_body_that_has_nothing_to_send_for_now_hears_the_answer(talk: Converse, protocol: str) -> None:
+    it = talk(protocol)
+    started = Event()
+    job = it.request("POST", content=nothing_yet(started))
+    if protocol == "h2":
+        it.peer.answer(it.peer.expect_request().stream_id, 413)
+    else:
+        it.peer.read_until(b"first\r\n")
+        it.peer.send_bytes(b"HTTP/1.1 413 Too Much\r\nContent-Length: 0\r\n\r\n")
+    assert job.get(timeout=5.0).status_code == 413
+
+
+@BOTH
+def test_a_body_that_has_nothing_to_send_for_now_runs_out_of_the_total(talk: Converse, protocol: str) -> None:
+    it = talk(protocol, timeout=greenh2.Timeout(5.0, total=1.0))
+    job = it.request("POST", content=nothing_yet(Event()))
+    assert it.peer
+    with pytest.raises(greenh2.TotalTimeout):
+        job.get(timeout=5.0)
+
+
+@BOTH
+def test_a_body_that_has_nothing_to_send_for_now_ends_with_the_client(talk: Converse, protocol: str) -> None:
+    it = talk(protocol)
+    started = Event()
+    job = it.request("POST", content=nothing_yet(started))
+    assert it.peer
+    assert started.wait(5.0)
+    it.client.close()
+    with pytest.raises(greenh2.CloseError):
+        job.get(timeout=5.0)
+
+
 def test_a_piece_larger_than_any_window_goes_out_as_the_window_opens(talk: Converse) -> None:
     it = talk()
     job = it.request("POST", content=b"x" * 200_000)

@@ -62,7 +62,7 @@ def test_empty_content_has_no_headers(empty: Any) -> None:
 def test_a_generator_is_sent_in_chunks_of_unknown_length() -> None:
     headers, body = encode_body(chunk for chunk in [b"a", b"", b"bc"])
     assert headers == [("Transfer-Encoding", "chunked")]
-    assert (body.length, list(body.chunks())) == (None, [b"a", b"bc"])
+    assert (body.length, list(body.chunks())) == (None, [b"a", b"", b"bc"])
 
 
 def test_a_generator_cannot_be_sent_twice() -> None:
@@ -186,6 +186,14 @@ def test_a_file_that_shrinks_ends_early() -> None:
     body = FileBody(file)
     file.truncate(1)
     assert b"".join(body.chunks()) == b"a"
+
+
+def test_a_file_may_be_read_for_several_requests_at_once() -> None:
+    content = bytes(range(256)) * 1024
+    body = FileBody(io.BytesIO(content))
+    pairs = list(zip(body.chunks(), body.chunks(), strict=True))
+    assert len(pairs) > 2
+    assert [b"".join(pieces) for pieces in zip(*pairs, strict=True)] == [content, content]
 
 
 def test_a_file_beyond_its_end_is_empty() -> None:

@@ -10,6 +10,7 @@ from typing import cast
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from greenh2._errors import ReadError
 from greenh2._net import channel as channels
@@ -170,11 +171,14 @@ def test_every_byte_on_its_own_makes_the_same_handshake_and_the_same_words(
         channel.close()
 
 
-# -- KeyUpdate: only openssl's own server can be asked for one -----------------------------------------------------
+# -- new keys: only openssl's own server can be asked for them -----------------------------------------------------
 
 
 class KeyUpdater:
-    """`openssl s_server`, which sends what it is told on its standard input; a line of K is a KeyUpdate."""
+    """`openssl s_server`, which sends what it is told on its standard input.
+
+    A line of K is a KeyUpdate, and in TLS 1.2 one of r asks for a new handshake.
+    """
 
     def __init__(self, certificate: str, folder: Path) -> None:
         reads, self._orders = os.pipe()
@@ -218,6 +222,12 @@ class KeyUpdater:
     def received(self) -> bytes:
         return self._out.read_bytes()
 
+    def received_within(self, line: bytes, seconds: float) -> None:
+        """Wait until it has been sent a line."""
+        with gevent.Timeout(seconds):
+            while line not in self.received():
+                gevent.sleep(0.005)
+
     def stop(self) -> None:
         os.close(self._orders)
         self._child.stop()
@@ -252,9 +262,54 @@ def test_new_keys_in_mid_stream_disturb_neither_direction(
         assert received == b"after update %d\n" % number
         channel.write(b"line %d\n" % number)
         channel.flush()
-        with gevent.Timeout(5.0):
-            while b"line %d\n" % number not in key_updater.received():
-                gevent.sleep(0.005)
+        key_updater.received_within(b"line %d\n" % number, 5.0)
+    channel.close()
+
+
+class Hesitant:
+    """What a channel uses of a socket that has nothing at every other look: its peer does not answer so fast."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.fileno, self.send, self.close = sock.fileno, sock.send, sock.close
+        self._looks = 0
+
+    def recv(self, size: int) -> bytes:
+        self._looks += 1
+        if self._looks % 2 == 0:
+            raise BlockingIOError
+        return self._socket.recv(size)
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+def test_what_is_written_while_the_peer_wants_a_new_handshake_leaves_after_it(
+    key_updater: KeyUpdater, raw_server: RawServers, certificates: Certificates, dial: Dial, size: int
+) -> None:
+    server = raw_server(tls=False)
+    server.port = key_updater.port()
+    channel = dial(server)
+    context = ssl.create_default_context(cafile=certificates.ca_file)  # a user's own, which allows that
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    shake_hands(channel, context, "localhost", "the peer", 5.0)
+    channel._sock = cast("socket.socket", Hesitant(channel._sock))
+    key_updater.tell(b"r")
+    assert channel.wait_readable(5.0)
+    assert channel.read() is None
+    line = b"." * size + b"\n"
+    channel.write(line)
+    channel.write(b"and more\n")
+    assert channel.write_error is None
+    assert channel.unsent == len(line) + len(b"and more\n")
+    drained = Event()
+    channel.on_drained(drained.set)
+
+    def listen() -> None:
+        assert channel.read() is None
+
+    channel.watch(listen)
+    assert drained.wait(5.0)
+    assert channel.unsent == 0
+    key_updater.received_within(line + b"and more\n", 5.0)
     channel.close()
 
 

@@ -68,6 +68,21 @@ def test_each_gets_an_error_of_its_own() -> None:
     assert len({id(job.exception) for job in asking}) == 3
 
 
+class Particular(Exception):
+    """An error of a resolver's own, which copy.copy() cannot make again."""
+
+    def __init__(self, host: str, *, why: str) -> None:
+        super().__init__(f"{host}: {why}")
+
+
+def test_an_error_that_has_no_copies_reaches_all_as_it_is() -> None:
+    resolver = Slow(Particular("a.example", why="today is a holiday"))
+    resolver.answers.set()
+    asking = [gevent.spawn(ask, resolver) for _ in range(3)]
+    gevent.joinall(asking)
+    assert [str(job.exception) for job in asking] == ["a.example: today is a holiday"] * 3
+
+
 def test_who_gives_up_takes_the_answer_from_nobody() -> None:
     resolver = Slow()
     hasty = gevent.spawn(ask, resolver, 0.05)

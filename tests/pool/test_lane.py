@@ -94,3 +94,34 @@ def test_removing_twice_tells_that_the_second_found_nothing() -> None:
     assert one.remove(connection)
     assert not one.remove(connection)
     assert one.deserted
+
+
+def test_only_its_own_connections_can_help_a_lane_that_has_as_many_as_it_may_have() -> None:
+    one = lane(multiplexed=True, limit=2)
+    busy, other = FakeConnection(streams=1), FakeConnection(streams=1)
+    one.add(busy)
+    assert not one.confined
+    one.add(other)
+    assert one.confined
+    other.suspended = True
+    one.update(other, room=False)
+    assert not one.confined
+    other.suspended = False
+    one.update(other, room=True)
+    assert not one.confined
+    other.streams = 0
+    one.update(other, room=False)
+    assert not one.confined
+
+
+def test_a_connection_that_was_suspended_is_not_thought_so_for_ever_where_others_speak_http_1_1() -> None:
+    one = lane(multiplexed=True)
+    shared = FakeConnection(streams=1, greeting=True, suspended=True)
+    one.add(shared)
+    one.multiplexed = False  # another server behind the same name
+    one.add(FakeConnection(streams=1))
+    shared.greeting = shared.suspended = False
+    one.update(shared, room=False)
+    one.multiplexed = True
+    assert not one.shares_dial
+    assert one.decide() is Choice.DIAL

@@ -9,6 +9,7 @@ from struct import pack
 import pytest
 from h2.events import RequestReceived
 from h2.settings import SettingCodes
+from hpack import Decoder
 from hyperframe.frame import SettingsFrame
 
 from greenh2._errors import LocalProtocolError
@@ -164,6 +165,20 @@ def test_a_server_s_small_table_is_heeded() -> None:
     script.client.open(GET, end=True)
     (frame,) = script.said()
     assert frame.serialize()[9:].startswith(b"\x20")
+
+
+def test_a_table_that_was_small_for_a_moment_only_is_emptied_all_the_same() -> None:
+    script = Script()
+    for _ in range(3):
+        script.open()
+    size = int(SettingCodes.HEADER_TABLE_SIZE)
+    script.say(frame_bytes(FrameType.SETTINGS, 0, 0, pack("!HLHL", size, 0, size, 4096)))
+    script.said()
+    script.client.open(GET, end=True)
+    (frame,) = script.said()
+    block = frame.serialize()[9:]
+    assert block.startswith(b"\x20\x3f\xe1\x1f")  # to 0, and to 4096
+    assert (b":path", b"/") in [(field[0], field[1]) for field in Decoder().decode(block, raw=True)]
 
 
 def test_requests_are_understood_while_the_table_changes() -> None:

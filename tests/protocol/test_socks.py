@@ -106,6 +106,17 @@ def test_a_refusal_names_the_proxy_and_the_reason(proxy: Proxy, replies: bytes, 
     assert not talk.elsewhere
 
 
+@pytest.mark.parametrize(
+    "behind", [b"", b"\0", b"\0\0", bytes(4), bytes(8), b"\0\x03\x00", b"\0\x09" + bytes(6)], ids=repr
+)
+def test_a_refusal_is_one_whatever_address_stands_behind_it(behind: bytes) -> None:
+    talk = talk_of(BARE)
+    assert not talk.receive(OPEN)
+    with pytest.raises(ProxyError, match="port 443: connection refused"):
+        talk.receive(b"\x05\x05" + behind)
+    assert talk.elsewhere
+
+
 @pytest.mark.parametrize("code", [1, 3, 4, 5, 6, 8])
 def test_another_address_may_be_reached_where_this_one_is_not(code: int) -> None:
     talk = talk_of(BARE)
