@@ -268,10 +268,12 @@ class HTTPTransport(BaseTransport):
         self._closed = True
         self._on_each_hub(Pool.close, at_once=True)
 
-    def retire(self) -> None:
-        """Close what is idle now and what becomes idle later.  Never switches; safe in a finalizer."""
+    def retire(self, *, at_once: bool = False) -> None:
+        """Close what is idle now and what becomes idle later.  Never switches; a finalizer must not do so at once."""
         if os.getpid() == self._pid:
-            self._on_each_hub(Pool.retire, at_once=False)
+            self._on_each_hub(Pool.retire, at_once=at_once)
+        elif at_once:
+            self._after_fork()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("An HTTPTransport cannot be pickled or copied: it holds connections.")

@@ -28,6 +28,7 @@ from greenh2._protocol.events import (
     DataReceived,
     Event,
     HeadReceived,
+    InterimReceived,
     Protocol,
     RequestHead,
     ResponseEnded,
@@ -221,6 +222,11 @@ class Connection(Flow):
         if self._by_stream and self.protocol.wants_data:
             self.channel.watch(self._on_readable)
 
+    @property
+    def heard(self) -> float:
+        """When any byte last arrived of the only exchange there can be (HTTP/1.1); 0.0 where there can be several."""
+        return 0.0 if self.protocol.multiplexed else self.life.heard
+
     def catch_up(self) -> None:
         """Take what has arrived while somebody held up the loop, before it is called late."""
         self._pump()
@@ -266,6 +272,9 @@ class Connection(Flow):
                 case HeadReceived():
                     if (exchange := self._by_stream.get(event.stream_id)) is not None:
                         exchange.take_head(event.head)
+                case InterimReceived():
+                    if (exchange := self._by_stream.get(event.stream_id)) is not None:
+                        exchange.take_interim()
                 case ResponseEnded():
                     if (exchange := self._by_stream.get(event.stream_id)) is not None:
                         exchange.take_end(event.trailers)

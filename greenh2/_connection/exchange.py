@@ -68,6 +68,7 @@ class Exchange:
         "_declared",
         "_delayed",
         "_departs_at",
+        "_encouraged",
         "_error",
         "_inbox",
         "_piece",
@@ -96,6 +97,7 @@ class Exchange:
         self._delayed = False
         self._spared = False
         self._departs_at = 0
+        self._encouraged = 0.0
         self.reused = reused
         self.stream_id = 0
         self.head: ResponseHead | None = None
@@ -221,6 +223,8 @@ class Exchange:
                 since = max(since, channel.progressed)
                 self._delayed = self._delayed and channel.taken < self._departs_at
             phase: Phase = "read" if self._chunks is None and not self._delayed else "write"
+            if phase == "read":
+                since = max(since, self._encouraged, self._connection.heard)
             held_up = self._chunks is not None and self._connection.congested
             left = _left(deadline, phase, since)
             if left is None or left > 0:
@@ -320,6 +324,10 @@ class Exchange:
     def take_head(self, head: ResponseHead) -> None:
         self.head = head
         self._bell.ring()
+
+    def take_interim(self) -> None:
+        """Wait for the head anew: the server has said that it is at it (1xx)."""
+        self._encouraged = monotonic()
 
     def take_data(self, data: bytes, cost: int) -> None:
         if self._inbox and len(self._inbox[-1][0]) < _SMALL:

@@ -13,14 +13,15 @@ PAYLOAD = b"greenh2?"
 class Life:
     """Knows no network: whoever reads tells it, whoever wants to know asks it.  Times are in seconds."""
 
-    __slots__ = ("_asked", "_clock", "_created", "_heard", "_idle_since", "max_age", "suspect")
+    __slots__ = ("_asked", "_clock", "_created", "_idle_since", "heard", "max_age", "suspect")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._created = self._idle_since = clock.stamp()
         #: Set by the pool: the age after which no new exchanges are wanted (None: no bound).
         self.max_age: float | None = None
-        self._heard = monotonic()
+        #: When anything arrived last, by the monotonic clock.
+        self.heard = monotonic()
         self._asked: float | None = None
         #: Whether a request has waited in vain while nothing at all arrived.
         self.suspect = False
@@ -44,7 +45,7 @@ class Life:
 
     def sign(self) -> bool:
         """Note that something has arrived; tell whether that ends a suspicion."""
-        self._heard = monotonic()
+        self.heard = monotonic()
         self._asked = None
         suspected, self.suspect = self.suspect, False
         return suspected
@@ -55,11 +56,11 @@ class Life:
 
     def heard_since(self, moment: float) -> bool:
         """Tell whether anything has arrived since then, by the monotonic clock."""
-        return self._heard >= moment
+        return self.heard >= moment
 
     def silent_for(self) -> float:
         """Return how long nothing has arrived."""
-        return monotonic() - self._heard
+        return monotonic() - self.heard
 
     def asked_for(self) -> float | None:
         """Return for how long the peer owes a sign, None when it was not asked."""

@@ -80,6 +80,15 @@ class HeadReceived(_Told):
         self.head = head
 
 
+class InterimReceived(_Told):
+    """An interim response (1xx) has arrived over HTTP/2; over HTTP/1.1 the bytes alone tell."""
+
+    __slots__ = ("stream_id",)
+
+    def __init__(self, stream_id: int) -> None:
+        self.stream_id = stream_id
+
+
 class DataReceived(_Told):
     """A piece of a body; ``cost`` is what it took from the flow-control window, padding included."""
 
@@ -146,6 +155,7 @@ class ConnectionFailed(_Told):
 
 Event = (
     HeadReceived
+    | InterimReceived
     | DataReceived
     | ResponseEnded
     | StreamFailed

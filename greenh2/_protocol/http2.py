@@ -25,6 +25,7 @@ from greenh2._protocol.events import (
     Event,
     Fields,
     HeadReceived,
+    InterimReceived,
     PingAnswered,
     RequestHead,
     ResponseEnded,
@@ -292,6 +293,8 @@ class Http2Protocol:
         if head is not None:
             self._machine.of_use()
             events.append(HeadReceived(stream_id, head))
+        elif not end:
+            events.append(InterimReceived(stream_id))
         if end:
             self._end(stream_id, stream, [] if head is not None else section.fields.copy(), events)
 

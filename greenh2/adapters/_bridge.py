@@ -6,6 +6,7 @@ import os
 import ssl
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import greenh2._errors as ours
@@ -67,10 +68,13 @@ class Bridge:
         pool: Client | BaseTransport | None = None,
     ) -> None:
         self._own: HTTPTransport | None = None
+        self._closed = False
         if pool is not None:
             self._line = Line(transport_of(pool))
             return
-        self._own = HTTPTransport(
+        #: Makes the transport that is this one's own, and another one when that was closed.
+        self._make = partial(
+            HTTPTransport,
             verify=verify,
             cert=cert,
             trust_env=trust_env,
@@ -81,8 +85,9 @@ class Bridge:
             uds=uds,
             local_address=local_address,
             retries=retries,
-            socket_options=socket_options,
+            socket_options=[*socket_options] if isinstance(socket_options, Iterable) else socket_options,
         )
+        self._own = self._make()
         self._line = Line(self._own)
 
     def _proxy(self, proxy: Any) -> Proxy:
@@ -103,6 +108,10 @@ class Bridge:
 
     def _send(self, request: Any) -> Any:
         """Return the family's Response, the body yet to be read.  Raises the family's errors.  Switches greenlets."""
+        if self._closed:
+            self._own = self._make()
+            self._line = Line(self._own)
+            self._closed = False
         try:
             response = self._line.send(self._outgoing(request))
         except (ours.HTTPError, ours.InvalidURL) as exc:
@@ -134,9 +143,10 @@ class Bridge:
         return IterableBody(_pieces(stream))
 
     def close(self) -> None:
-        """Close every connection, unless the pool was given.  Never waits."""
+        """Close every connection, unless the pool was given.  It may be used again.  Never waits."""
         if self._own is not None:
             self._own.close()
+            self._closed = True
 
     def __del__(self) -> None:
         # __init__ may have failed before there was one.
@@ -164,6 +174,8 @@ class ResponseStream:
             yield from self._response.stream
         except ours.HTTPError as exc:
             raise told(self._family, exc, self._request) from exc
+        except ours.StreamClosed as exc:  # which httpx has for a body that nobody has begun to read
+            raise self._family.ReadError(str(exc), request=self._request) from exc
 
     def close(self) -> None:
         """Give the exchange back, read or not.  Never waits."""

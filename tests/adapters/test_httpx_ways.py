@@ -160,3 +160,41 @@ def test_the_phrase_behind_a_status_is_told_as_it_stood_even_where_there_is_none
     head_of(peer)
     peer.send_bytes(b"HTTP/1.1 200" + phrase + b"\r\nContent-Length: 0\r\n\r\n")
     assert job.get().reason_phrase == told
+
+
+@pytest.mark.parametrize("by_another", [False, True], ids=["by its reader", "by another greenlet"])
+def test_a_response_that_is_closed_while_it_is_read_ends_in_an_error_of_httpx(
+    raw_server: RawServers, make: Make, family: Family, by_another: bool
+) -> None:
+    server = raw_server(tls=False)
+
+    def ask() -> None:
+        with make().stream("GET", server.url) as response:
+            for _ in response.iter_raw():
+                if by_another:
+                    gevent.spawn(response.close)
+                else:
+                    response.close()
+
+    asking = gevent.spawn(ask)
+    peer = server.accept_tcp()
+    head_of(peer)
+    peer.send_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+    with pytest.raises(family.ReadError) as caught:
+        asking.get()
+    assert isinstance(caught.value.__cause__, greenh2.StreamClosed)
+
+
+def test_a_transport_that_was_closed_with_one_client_serves_the_next(
+    raw_server: RawServers, family: Family, transport_class: Any
+) -> None:
+    server = raw_server(tls=False)
+    transport = transport_class()
+    for _ in range(2):
+        with family.Client(transport=transport) as client:
+            asking = gevent.spawn(client.get, server.url)
+            peer = server.accept_tcp()
+            head_of(peer)
+            peer.send_bytes(ANSWER)
+            assert asking.get().text == "ok"
+        assert peer.expect_end() == b""

@@ -745,7 +745,7 @@ def test_a_client_in_use_may_still_be_opened() -> None:
 class Own(HTTPTransport):
     retired = 0
 
-    def retire(self) -> None:
+    def retire(self, *, at_once: bool = False) -> None:
         type(self).retired += 1
 
 

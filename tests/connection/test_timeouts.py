@@ -66,6 +66,38 @@ def test_the_reading_time_starts_anew_with_every_piece(talk: Converse) -> None:
     assert job.get().text == "......"
 
 
+def test_the_reading_time_starts_anew_with_every_piece_of_a_head_over_http_1_1(talk: Converse) -> None:
+    it = talk("http/1.1", timeout=short(read=0.9))
+    job = it.request()
+    it.peer.read_until(HEAD_END)
+    for piece in (b"HTTP/1.1 102 Processing", b"\r\n\r\n", b"HTTP/1.1 20", b"0 OK\r\nContent-", b"Length: 2"):
+        it.peer.send_bytes(piece)
+        gevent.sleep(0.25)
+    it.peer.send_bytes(b"\r\n\r\nok")
+    assert job.get().text == "ok"
+
+
+def test_the_reading_time_starts_anew_with_every_interim_response_over_http_2(talk: Converse) -> None:
+    it = talk(timeout=short(read=0.9))
+    it.warm_up()
+    job = it.request()
+    stream_id = it.peer.expect_request().stream_id
+    for _ in range(5):
+        it.peer.send(it.peer.head(stream_id, status=102))
+        gevent.sleep(0.25)
+    it.peer.answer(stream_id)
+    assert job.get().status_code == 200
+
+
+def test_a_server_that_says_no_more_after_an_interim_response_is_a_read_timeout(talk: Converse) -> None:
+    it = talk(timeout=short(read=0.3))
+    it.warm_up()
+    job = it.request()
+    it.peer.send(it.peer.head(it.peer.expect_request().stream_id, status=103))
+    with pytest.raises(greenh2.ReadTimeout, match=r"did not answer for \d"):
+        job.get()
+
+
 def test_frames_for_others_do_not_stretch_the_reading_time(talk: Converse) -> None:
     it = talk(timeout=short(read=0.2))
     waiting = it.request()

@@ -11,6 +11,7 @@ from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame, 
 from greenh2._protocol.events import (
     DataReceived,
     HeadReceived,
+    InterimReceived,
     RequestHead,
     ResponseEnded,
     ResponseHead,
@@ -208,12 +209,12 @@ def test_repeated_fields_are_kept_apart_and_in_order() -> None:
     assert event.head.fields == cookies
 
 
-def test_interim_responses_are_skipped() -> None:
+def test_interim_responses_are_told_and_skipped() -> None:
     talk = Talk()
     stream_id = talk.open(POST, end=False)
     for status in (b"100", b"102", b"103", b"150", b"199"):
         talk.server.send_headers(stream_id, [(b":status", status), (b"link", b"</a>")])
-    assert talk.carry() == []
+    assert talk.carry() == [InterimReceived(stream_id)] * 5
     assert talk.answer(stream_id)[0] == HeadReceived(stream_id, ResponseHead(200, []))
 
 

@@ -129,7 +129,10 @@ class GreenAdapter(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Close the connections that are this adapter's own; it may be used again.  Never waits."""
+        """Close the connections that are this adapter's own; it may be used again.  Never waits.
+
+        As with HTTPAdapter what is under way comes to its end, and its connection is closed then.
+        """
         if self._own is not None:
             self._own.close()
 

@@ -92,7 +92,7 @@ def _unconnected(error: ours.ConnectError, place: Any) -> beneath.HTTPError:
     return beneath.NewConnectionError(place, str(error))
 
 
-def of_a_body(error: ours.HTTPError, place: Any, url: str) -> beneath.HTTPError:
+def of_a_body(error: ours.HTTPError | ours.StreamClosed, place: Any, url: str) -> beneath.HTTPError:
     """Return the error that urllib3 would have raised while a body is read; to be raised from ours."""
     if isinstance(error, (ours.ReadTimeout, ours.TotalTimeout)):
         return beneath.ReadTimeoutError(place, url, f"Read timed out. ({error})")

@@ -33,7 +33,7 @@ class OwnPools:
 
     When one of the files that these name was replaced, a new transport takes the place of the one that has read it.
 
-    May be used by every thread and greenlet.  `close()` ends what there is; what is sent later makes new ones.
+    May be used by every thread and greenlet.  What is sent after `close()` makes new ones.
     """
 
     def __init__(self, *, limits: Limits, http1: bool, http2: Http2Choice) -> None:
@@ -57,10 +57,11 @@ class OwnPools:
         return kept[1]
 
     def close(self) -> None:
-        """Close every connection.  Never waits."""
+        """Close what is idle, and what is in use at its end, as urllib3's pools do.  Never waits."""
         lines, self._lines = self._lines, {}
         for _, line in lines.values():
-            line.transport.close()
+            if isinstance(line.transport, HTTPTransport):
+                line.transport.retire(at_once=True)
 
     def retire(self) -> None:
         """Close what is idle, and what becomes idle later.  Never waits, and may be called from anywhere."""

@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError, ResponseNotChunked
 from urllib3.util import Retry
 
 from greenh2._errors import HTTPError as OurError
+from greenh2._errors import StreamClosed
 from greenh2._models.response import Response
 from greenh2.adapters.requests.errors import Place, of_a_body
 
@@ -146,7 +147,7 @@ class BodyFile:
     def _next(self) -> bytes:
         try:
             piece = next(filter(None, self._pieces), b"")
-        except OurError as exc:
+        except (OurError, StreamClosed) as exc:  # the second where another greenlet has closed it meanwhile
             # The RawResponse closes this then.
             raise of_a_body(exc, self._place, self._url) from exc
         if not piece:
