@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 
 from greenh2._connection.exchange import Exchange
 from greenh2._errors import TransportError
@@ -35,7 +36,8 @@ class ExchangeBody(SyncByteStream):
             self.let_go()
             raise
         except BaseException as exc:
-            self.close()
+            with suppress(Exception):  # of a trace function: the error under way is the one to tell
+                self.close()
             if isinstance(exc, TransportError):
                 exc.request = self._request
             raise
