@@ -23,7 +23,11 @@ MOST_DRAINED: Final = 65_536
 
 
 class closed_on_error:  # noqa: N801  # reads as the words of a with statement, as contextlib.suppress does
-    """Close the response when the block is left by any error at all, and let that very error pass."""
+    """Close the response when the block is left by any error at all, and let that very error pass.
+
+    It is closed before that, but for GeneratorExit: the collector may have found that nobody goes on with a generator
+    that has the block, and in its midst nothing is closed.  Then it is closed soon, by the loop.
+    """
 
     __slots__ = ("_response",)
 
@@ -36,7 +40,9 @@ class closed_on_error:  # noqa: N801  # reads as the words of a with statement, 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
+        if kind is GeneratorExit:
+            self._response._leave()
+        elif kind is not None:
             # An error of close() would take the place of the one under way, which may be somebody's Timeout.
             with suppress(Exception):
                 self._response.close()

@@ -440,6 +440,16 @@ class Response:
         if isinstance(error, HTTPError) and error._request is None and self._request is not None:
             error.request = self._request
 
+    def _leave(self) -> None:
+        """Close, and soon where it may be the collector that asks for it."""
+        close_soon = getattr(self.stream, "close_soon", None)
+        if close_soon is None or self.is_closed:
+            self.close()
+            return
+        self.is_closed = True
+        self._ended_at = perf_counter()
+        close_soon()
+
     def _let_go(self) -> None:
         """The body is read no further.  The collector may have found that out, in whose midst nothing is closed."""
         let_go = getattr(self.stream, "let_go", None)
