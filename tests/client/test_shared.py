@@ -12,6 +12,7 @@ from gevent.event import Event
 from greenh2 import (
     Client,
     MockTransport,
+    PoolTimeout,
     ReadError,
     Request,
     Response,
@@ -139,3 +140,31 @@ def test_an_application_that_waits_in_its_body_is_closed_once_it_goes_on() -> No
         with pytest.raises(StreamClosed):
             reader.get(timeout=5.0)
     assert running == [True]
+
+
+def test_a_request_that_fails_before_it_is_sent_does_not_cut_the_upload_of_another_greenlet_short() -> None:
+    begun, go_on, closed = Event(), Event(), Event()
+
+    def body() -> Iterator[bytes]:
+        try:
+            yield b"one"
+            yield b"two"
+        finally:
+            closed.set()
+
+    def slow(request: Request) -> Response:
+        pieces = iter(request.stream)
+        first = next(pieces)
+        begun.set()
+        assert go_on.wait(5.0)
+        return Response(200, content=first + b"".join(pieces))
+
+    request = Request("POST", URL, content=body())
+    job = gevent.spawn(Client(transport=slow).send, request)
+    assert begun.wait(5.0)
+    with pytest.raises(PoolTimeout):
+        Client(transport=Answers(PoolTimeout("no place"))).send(request)
+    assert not closed.is_set()
+    go_on.set()
+    assert job.get(timeout=5.0).content == b"onetwo"
+    assert closed.is_set()
