@@ -196,6 +196,8 @@ class Cookies(MutableMapping[str, str]):
         return len(_all(self.jar))
 
     def __bool__(self) -> bool:
+        if not self.jar._cookies:  # type: ignore[attr-defined]  # so it is in most jars, which is asked for every request
+            return False
         with _lock(self.jar):
             return next(iter(self.jar), None) is not None
 
