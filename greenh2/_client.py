@@ -18,7 +18,6 @@ from greenh2._middleware.chain import chain
 from greenh2._middleware.derive import derive
 from greenh2._middleware.handler import Handler, closed_on_error
 from greenh2._middleware.hooks import EventHook, EventHooks, event_hooks_of
-from greenh2._models.body import OnceBody
 from greenh2._models.config import Limits, checked_switch
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import Headers, HeaderTypes
@@ -391,8 +390,7 @@ class Client(Verbs):
         checked_switch("follow_redirects", extensions["follow_redirects"])
         timeout = extensions["timeout"] = timeout_of(extensions["timeout"])
         extensions["deadline"] = Deadline(timeout)
-        body = request.body if request.body.replayable else OnceBody(request.body)
-        return derive(request, extensions=extensions, body=body)
+        return derive(request, extensions=extensions)
 
 
 def _name_request(error: RequestError, request: Request) -> None:
