@@ -18,6 +18,7 @@ from greenh2._middleware.chain import chain
 from greenh2._middleware.derive import derive
 from greenh2._middleware.handler import Handler, closed_on_error
 from greenh2._middleware.hooks import EventHook, EventHooks, event_hooks_of
+from greenh2._models.body import OnceBody
 from greenh2._models.config import Limits, checked_switch
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import Headers, HeaderTypes
@@ -390,7 +391,8 @@ class Client(Verbs):
         checked_switch("follow_redirects", extensions["follow_redirects"])
         timeout = extensions["timeout"] = timeout_of(extensions["timeout"])
         extensions["deadline"] = Deadline(timeout)
-        return derive(request, extensions=extensions)
+        body = request.body if request.body.replayable else OnceBody(request.body)
+        return derive(request, extensions=extensions, body=body)
 
 
 def _name_request(error: RequestError, request: Request) -> None:

@@ -95,6 +95,7 @@ def outlet(
         if not isinstance(response, Response):
             raise TypeError(f"The transport {transport!r} returned {type(response).__name__}, not a Response")
         response.request = request
+        response.history = []  # of this request: a function may return the same Response to several
         response.default_encoding = default_encoding
         response._most = bound
         response._started = started

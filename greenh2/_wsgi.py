@@ -134,6 +134,8 @@ class _Call:
         self._written: list[bytes] = []  # by the write() that start_response returns
         self._handed_out = False
         self._close: Callable[[], object] | None = None
+        self._at_work = False
+        self._to_be_closed = False
         self._pieces: Iterator[bytes] = iter(())
 
     def start_response(
@@ -168,16 +170,28 @@ class _Call:
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._take_written()
-        for piece in self._pieces:
+        while (piece := self._next()) is not None:
             yield from self._take_written()
             yield piece
         yield from self._take_written()
 
     def close(self) -> None:
-        """Call the close() of the application's body, once."""
+        """Call the close() of the application's body, once; when it waits for a greenlet, as soon as that is done."""
+        if self._at_work:
+            self._to_be_closed = True
+            return
         close, self._close = self._close, None
         if close is not None:
             close()
+
+    def _next(self) -> bytes | None:
+        self._at_work = True
+        try:
+            return next(self._pieces, None)
+        finally:
+            self._at_work = False
+            if self._to_be_closed:
+                self.close()
 
     def _write(self, piece: bytes) -> None:
         self._written.append(_checked_piece(piece))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 
 from greenh2._connection.exchange import Exchange
 from greenh2._errors import TransportError
@@ -18,13 +19,14 @@ from greenh2._protocol.events import Fields
 class ExchangeBody(SyncByteStream):
     """The body of a response: pulled from its exchange, piece by piece, by whoever iterates."""
 
-    __slots__ = ("_deadline", "_exchange", "_request", "_trace")
+    __slots__ = ("_deadline", "_exchange", "_left", "_request", "_trace")
 
     def __init__(self, exchange: Exchange, deadline: Deadline, request: Request, trace: Trace | None) -> None:
         self._exchange = exchange
         self._deadline = deadline
         self._request = request
         self._trace = trace
+        self._left = False
 
     def __iter__(self) -> Iterator[bytes]:
         exchange, deadline = self._exchange, self._deadline
@@ -35,7 +37,8 @@ class ExchangeBody(SyncByteStream):
             self.let_go()
             raise
         except BaseException as exc:
-            self.close()
+            with suppress(Exception):  # of a trace function: the error under way is the one to tell
+                self.close()
             if isinstance(exc, TransportError):
                 exc.request = self._request
             raise
@@ -62,13 +65,19 @@ class ExchangeBody(SyncByteStream):
             trace, self._trace = self._trace, None
             trace("response.closed", stream=self._exchange.stream_id)
 
+    def close_soon(self) -> None:
+        """Give the place back from the loop, then close in a greenlet: for a with block that a generator has left."""
+        self._left = True
+        self.let_go()
+        self._exchange.connection.call_soon(self.close)
+
     def let_go(self) -> None:
         """Give the place back from the loop: for the collector, which may be anywhere, in any thread."""
         if not self._exchange.over:
             self._exchange.connection.leave_soon(self._exchange)
 
     def __del__(self) -> None:
-        if self._exchange.over:
+        if self._exchange.over or self._left:
             return
         self.let_go()
         warnings.warn(

@@ -249,6 +249,11 @@ class Connection(Flow):
         if not self.orphaned:
             self._hub.loop.run_callback_threadsafe(exchange.close_in_loop)
 
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call a function in a greenlet of its own: for finalizers and other threads."""
+        if not self.orphaned:
+            self._hub.loop.run_callback_threadsafe(gevent.spawn, function)
+
     # -- what the flow brings ------------------------------------------------------------------------------------
 
     def _tell_flushed(self) -> None:

@@ -51,7 +51,10 @@ class Auth:
             request.read()
         flow = self.auth_flow(request)
         try:
-            request = next(flow)
+            try:
+                request = next(flow)
+            except StopIteration:
+                return
             while True:
                 response = yield request
                 if self.requires_response_body:
@@ -146,25 +149,35 @@ class Authenticate:
         if auth.requires_request_body:
             # In the original too, which a redirect or a retry may have to send once more.
             request.read()
-        return self._run(auth.sync_auth_flow(derive(request, headers=request.headers.copy())))
+        return self._run(auth.sync_auth_flow(derive(request, headers=request.headers.copy())), auth)
 
-    def _run(self, flow: AuthFlow) -> Response:
+    def _run(self, flow: AuthFlow, auth: Auth) -> Response:
         history: list[Response] = []
         try:
-            request = next(flow)
+            following: object = next(flow, None)
             while True:
+                request = _checked(following, auth)
                 # What is on its way is a copy: what the flow does next must not show in what was sent.
                 response = self._next(derive(request))
                 with closed_on_error(response):
                     response.history = history = [*history, *response.history]
                     try:
-                        request = flow.send(response)
+                        following = flow.send(response)
                     except StopIteration:
                         return response
                     drain(response)
                 history = [*history, response]
         finally:
             flow.close()
+
+
+def _checked(following: object, auth: Auth) -> Request:
+    if isinstance(following, Request):
+        return following
+    what = (
+        "no request at all" if following is None else f"{type(following).__name__}, not the Request to send"
+    )
+    raise TypeError(f"The auth_flow of {type(auth).__name__} yielded {what}")
 
 
 def _bytes(text: str | bytes, what: str) -> bytes:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, TypeAlias
 
-from greenh2._errors import RequestError
+from greenh2._errors import RequestError, StreamError
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 
@@ -23,7 +23,11 @@ MOST_DRAINED: Final = 65_536
 
 
 class closed_on_error:  # noqa: N801  # reads as the words of a with statement, as contextlib.suppress does
-    """Close the response when the block is left by any error at all, and let that very error pass."""
+    """Close the response when the block is left by any error at all, and let that very error pass.
+
+    It is closed before that, but for GeneratorExit: the collector may have found that nobody goes on with a generator
+    that has the block, and in its midst nothing is closed.  Then it is closed soon, by the loop.
+    """
 
     __slots__ = ("_response",)
 
@@ -39,19 +43,23 @@ class closed_on_error:  # noqa: N801  # reads as the words of a with statement, 
         if kind is not None:
             # An error of close() would take the place of the one under way, which may be somebody's Timeout.
             with suppress(Exception):
-                self._response.close()
+                if kind is GeneratorExit:
+                    self._response._leave()
+                else:
+                    self._response.close()
 
 
 def drain(response: Response) -> None:
     """Read a response that nobody asked for, so that its connection can go on: 64 KiB at most.  Closes it.
 
-    What was read becomes its content.  An error on the way ends the reading, and nothing else.
+    What was read becomes its content, unless a hook or a flow had begun to read.  An error on the way ends the reading,
+    and nothing else.
     """
     if response.is_closed:
         return
     pieces: list[bytes] = []
     room = MOST_DRAINED
-    with suppress(RequestError):
+    with suppress(RequestError, StreamError):
         for piece in response.iter_bytes():
             room -= len(piece)
             if room < 0:

@@ -51,11 +51,11 @@ class CallHooks:
         hooks = self._hooks()
         if called := hooks.get("request"):
             request = derive(request)
-            for hook in called:
+            for hook in tuple(called):  # others may change the list while a hook waits, and so may a hook
                 hook(request)
         response = self._next(request)
         if called := hooks.get("response"):
             with closed_on_error(response):
-                for hook in called:
+                for hook in tuple(called):
                     hook(response)
         return response

@@ -133,6 +133,30 @@ class IterableBody(Body):
             finish(running)
 
 
+class OnceBody(Body):
+    """A body that can be read only once, as one sending of its request has it: closed only where it was begun."""
+
+    __slots__ = ("_begun", "_body", "length")
+
+    replayable: bool = False
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._begun = False
+        self.length = body.length
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return the iterator of the body.  Raises as that does when it is used up."""
+        chunks = self._body.chunks()
+        self._begun = True
+        return chunks
+
+    def close(self) -> None:
+        """Close the body if it was begun here: another greenlet may be sending it."""
+        if self._begun:
+            self._body.close()
+
+
 class LostBody(Body):
     """What is left of a body that was a stream when its request was pickled: nothing that could be read."""
 

@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 #: 1,032 with nothing but zeros, and 5 to 20 with what people send.
 FREE_OF_RATIO: Final = 2 * 1024 * 1024
 MAX_RATIO: Final = 250
+# Digits of a Content-Length: 18 say an exabyte.
+_LONGEST_LENGTH: Final = 18
 
 
 def check_announced(most: int, headers: Headers, request: Request | None) -> None:
     """Raise ResponseTooLarge for a body whose Content-Length is beyond the bound; the answer to HEAD has none."""
     length = headers.get("content-length", "")
     to_head = request is not None and request.method == "HEAD"
-    if length.isascii() and length.isdigit() and int(length) > most and not to_head:
-        raise too_large(most, f"is announced with {length}", request)
+    if not (length.isascii() and length.isdigit()) or to_head:
+        return
+    digits = length.lstrip("0")
+    if len(digits) > _LONGEST_LENGTH or int(digits or "0") > most:
+        raise too_large(most, f"is announced with {length[:64]}", request)
 
 
 def check_decoded(most: int | None, taken: int, made: int, request: Request | None) -> None:

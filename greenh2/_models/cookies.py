@@ -163,7 +163,7 @@ class Cookies(MutableMapping[str, str]):
                 self._set_all(cast("Sequence[tuple[str, str]]", cookies))
 
     def _take(self, jar: CookieJar) -> None:
-        for cookie in jar:
+        for cookie in _all(jar):
             self.jar.set_cookie(cookie)
 
     def _set_all(self, pairs: Iterable[tuple[str, str]]) -> None:
@@ -187,23 +187,26 @@ class Cookies(MutableMapping[str, str]):
         self.delete(name)
 
     def __contains__(self, name: object) -> bool:
-        return any(cookie.name == name for cookie in self.jar)
+        return any(cookie.name == name for cookie in _all(self.jar))
 
     def __iter__(self) -> Iterator[str]:
-        return (cookie.name for cookie in self.jar)
+        return iter([cookie.name for cookie in _all(self.jar)])
 
     def __len__(self) -> int:
-        return len(self.jar)
+        return len(_all(self.jar))
 
     def __bool__(self) -> bool:
-        return next(iter(self.jar), None) is not None
+        if not self.jar._cookies:  # type: ignore[attr-defined]  # so it is in most jars, which is asked for every request
+            return False
+        with _lock(self.jar):
+            return next(iter(self.jar), None) is not None
 
     def __repr__(self) -> str:
-        shown = ", ".join([f"{c.name} for {c.domain or '*'}{c.path}" for c in self.jar])
+        shown = ", ".join([f"{c.name} for {c.domain or '*'}{c.path}" for c in _all(self.jar)])
         return f"<Cookies[{shown}]>"
 
     def __getstate__(self) -> list[Cookie]:
-        return list(self.jar)
+        return _all(self.jar)
 
     def __setstate__(self, cookies: list[Cookie]) -> None:
         self.jar = _new_jar()
@@ -215,13 +218,13 @@ class Cookies(MutableMapping[str, str]):
 
     def _at(self, domain: str | None, path: str | None) -> list[Cookie]:
         return [
-            cookie for cookie in self.jar if domain in (None, cookie.domain) and path in (None, cookie.path)
+            cookie
+            for cookie in _all(self.jar)
+            if domain in (None, cookie.domain) and path in (None, cookie.path)
         ]
 
     def _remove(self, those: Callable[[], list[Cookie]]) -> None:
-        # The jar holds its lock whenever it looks at cookies or sets some, and forgets it when it removes them.
-        lock: AbstractContextManager[object] = self.jar._cookies_lock  # type: ignore[attr-defined]  # none of typeshed's
-        with lock:
+        with _lock(self.jar):
             for cookie in those():
                 self.jar.clear(cookie.domain, cookie.path, cookie.name)
 
@@ -274,6 +277,17 @@ class _JarResponse:
         # RFC 6265bis section 5.6: such a line is ignored entirely.
         lines = [line for line in lines if _CONTROL.search(line) is None]
         return lines[-MAX_OF_DOMAIN:] or default  # of more, a jar would be busy for a tenth of a second
+
+
+def _lock(jar: CookieJar) -> AbstractContextManager[object]:
+    # The jar holds it when it sends cookies or sets some, and forgets it when it removes them, or is iterated.
+    lock: AbstractContextManager[object] = jar._cookies_lock  # type: ignore[attr-defined]  # none of typeshed's
+    return lock
+
+
+def _all(jar: CookieJar) -> list[Cookie]:
+    with _lock(jar):
+        return list(jar)
 
 
 def _read(line: bytes) -> str:

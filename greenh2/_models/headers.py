@@ -143,6 +143,7 @@ class Headers(MutableMapping[str, str]):
         name, content = _encode_name(key, codec), _encode_value(key, value, codec)
         index = self._lookup()
         lower = name.lower()
+        self._checked = False  # before: another thread may make a copy
         if lower not in index:
             self._raw.append((name, content))
         else:
@@ -151,7 +152,6 @@ class Headers(MutableMapping[str, str]):
             kept.insert(position, (name, content))
             self._raw = kept
         index[lower] = content
-        self._checked = False
 
     def __delitem__(self, key: str) -> None:
         """Remove every field of that name.  Raises KeyError when there is none."""
@@ -219,13 +219,12 @@ class Headers(MutableMapping[str, str]):
         new = headers if isinstance(headers, Headers) else Headers(headers, self._encoding)
         index, added = self._lookup(), new._lookup()
         replaced = index.keys() & added.keys()
-        if replaced:
-            self._raw = [field for field in self._raw if field[0].lower() not in replaced]
-            for name in replaced:
-                del index[name]
-        self._raw.extend(new._raw)
-        index.update(added)
+        kept = [field for field in self._raw if field[0].lower() not in replaced] if replaced else self._raw
+        index = {name: values for name, values in index.items() if name not in replaced}
         self._checked = self._checked and new._checked
+        # At once: another thread that makes a copy now must not miss what is about to be replaced.
+        self._raw = [*kept, *new._raw]
+        self._index = index | added
 
     def prepend(self, name: bytes, value: bytes) -> None:
         """Put a field before all others, also when there is one of that name; `check_field()` it."""

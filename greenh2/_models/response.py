@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -398,12 +399,19 @@ class Response:
         if most is not None:
             check_announced(most, self.headers, self._request)
         for piece in self.stream:
+            self._check_open()
             if piece:
                 self.num_bytes_downloaded += len(piece)
                 if most is not None and self.num_bytes_downloaded > most:
                     raise too_large(most, "has more", self._request)
                 yield piece
+        self._check_open()
         self._take_trailers()
+
+    def _check_open(self) -> None:
+        # Another greenlet may have closed it: a stream that ends of it has not come to the end of the body.
+        if self.is_closed:
+            raise StreamClosed("The response was closed before it was read to its end.")
 
     def _take_whole(self) -> bytes | None:
         """Return a body that is there already and needs no decoding, as most small ones are; else None."""
@@ -427,9 +435,20 @@ class Response:
         check_decoded(self._most, taken, made, self._request)
 
     def _fail(self, error: BaseException) -> None:
-        self.close()
+        with suppress(Exception):  # the error under way is the one to tell, and may be somebody's Timeout
+            self.close()
         if isinstance(error, HTTPError) and error._request is None and self._request is not None:
             error.request = self._request
+
+    def _leave(self) -> None:
+        """Close, and soon where it may be the collector that asks for it."""
+        close_soon = getattr(self.stream, "close_soon", None)
+        if close_soon is None or self.is_closed:
+            self.close()
+            return
+        self.is_closed = True
+        self._ended_at = perf_counter()
+        close_soon()
 
     def _let_go(self) -> None:
         """The body is read no further.  The collector may have found that out, in whose midst nothing is closed."""

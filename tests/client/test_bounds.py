@@ -65,6 +65,16 @@ def test_one_that_is_announced_as_larger_is_not_read_at_all() -> None:
     assert body.closed
 
 
+@pytest.mark.parametrize("length", ["9" * 5000, "0" * 5000 + "11"], ids=["nines", "zeros"])
+def test_a_length_of_more_digits_than_python_reads_is_an_announcement_as_any_other(length: str) -> None:
+    response, body = answer(b"x", content_length=length)
+    client = greenh2.Client(transport=Answers(response), max_response_bytes=10)
+    with pytest.raises(greenh2.ResponseTooLarge) as caught:
+        client.get(URL)
+    assert len(str(caught.value)) < 400
+    assert body.given == 0
+
+
 def test_what_head_announces_is_no_body() -> None:
     response, _ = answer(content_length="1000")
     with greenh2.Client(transport=Answers(response), max_response_bytes=10) as client:

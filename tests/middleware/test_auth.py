@@ -240,3 +240,50 @@ def test_user_and_password_of_a_url_are_decoded() -> None:
 
 def test_a_url_without_a_user_has_no_auth() -> None:
     assert auth_in_url(URL("http://a.example/")) is None
+
+
+class Yields(Auth):
+    """A flow that yields what it is given, whatever that is."""
+
+    def __init__(self, *what: Any) -> None:
+        self.what = what
+
+    def auth_flow(self, request: Request) -> AuthFlow:
+        for one in self.what:
+            response = yield one
+            assert response.status_code == 401
+
+
+class YieldsItself(Yields):
+    """The same without the flow around it."""
+
+    def sync_auth_flow(self, request: Request) -> AuthFlow:
+        return self.auth_flow(request)
+
+
+@pytest.mark.parametrize("kind", [Yields, YieldsItself])
+def test_a_flow_that_yields_nothing_is_named(kind: type[Yields]) -> None:
+    with pytest.raises(TypeError, match=f"auth_flow of {kind.__name__} yielded no request at all"):
+        send(kind())
+
+
+@pytest.mark.parametrize("kind", [Yields, YieldsItself])
+def test_a_flow_that_yields_what_is_no_request_is_named_and_its_response_closed(kind: type[Yields]) -> None:
+    body = Pieces(b"x")
+    with pytest.raises(TypeError, match=f"auth_flow of {kind.__name__} yielded str, not the Request to send"):
+        send(kind(Request("GET", "http://a.example/"), "secret"), Response(401, stream=body))
+    assert body.closed
+
+
+def test_a_flow_may_begin_to_read_a_response_and_ask_again() -> None:
+    class Curious(Auth):
+        def auth_flow(self, request: Request) -> AuthFlow:
+            pieces = (yield request).iter_bytes()
+            request.headers["X-First"] = next(pieces).decode()
+            yield request
+
+    body = Pieces(b"one", b"two")
+    response, transport = send(Curious(), Response(401, stream=body), Response(200))
+    assert response.status_code == 200
+    assert transport.last.headers["x-first"] == "one"
+    assert body.closed

@@ -53,3 +53,14 @@ def test_a_longer_body_is_given_up() -> None:
     drain(response)
     assert body.closed
     assert response._content is None
+
+
+def test_a_body_that_somebody_has_begun_to_read_is_given_up() -> None:
+    body = Pieces(b"one", b"two")
+    response = Response(302, stream=body)
+    pieces = response.iter_bytes()
+    assert next(pieces) == b"one"
+    drain(response)
+    assert body.closed
+    assert body.given == 1
+    assert response._content is None

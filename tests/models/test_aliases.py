@@ -51,3 +51,22 @@ def test_a_lookup_while_another_thread_is_at_its_first_finds_everything() -> Non
     headers = Headers.from_raw([(b"First", b"1"), (Name(b"Second"), b"2"), (b"Last", b"3")])
     assert headers["first"] == "1"
     assert found == ["3"]
+
+
+def test_a_copy_made_while_another_thread_updates_headers_has_the_old_value_or_the_new() -> None:
+    found: list[list[str]] = []
+
+    class Fields(list[tuple[bytes, bytes]]):
+        """What is to be set, at which the other thread has its turn."""
+
+        def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+            copy = headers.copy()
+            found.append([value for name, value in copy.multi_items() if name == "authorization"])
+            found.append(copy.get_list("authorization"))
+            return super().__iter__()
+
+    headers = Headers({"Authorization": "old", "X-Name": "value"})
+    headers.update(Headers.from_raw(Fields([(b"authorization", b"new")])))
+    assert found
+    assert all(values in (["old"], ["new"]) for values in found)
+    assert headers.multi_items() == [("x-name", "value"), ("authorization", "new")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pickle
 import sys
 import threading
-from collections.abc import Callable
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from collections.abc import Callable, Iterator
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import pytest
@@ -371,17 +371,25 @@ def test_of_a_flood_of_cookies_the_last_ones_are_looked_at() -> None:
 
 
 class Watched(CookieJar):
-    """A jar that notes whether another thread could look at the cookies while one of them is removed."""
+    """A jar that notes whether another thread could change the cookies while one is removed, or they are looked at."""
 
     def __init__(self) -> None:
         super().__init__()
         self.could_look: list[bool] = []
 
+    def __iter__(self) -> Iterator[Cookie]:
+        for cookie in super().__iter__():
+            self._let_look()
+            yield cookie
+
     def clear(self, *which: Any) -> None:
+        self._let_look()
+        super().clear(*which)
+
+    def _let_look(self) -> None:
         other = threading.Thread(target=self._look)
         other.start()
         other.join()
-        super().clear(*which)
 
     def _look(self) -> None:
         lock = self._cookies_lock  # type: ignore[attr-defined]
@@ -407,4 +415,27 @@ def test_cookies_are_removed_while_no_other_thread_looks_at_them(remove: Callabl
     cookies.set("a", "x" * MAX_SIZE)
     remove(cookies)
     assert "a" not in cookies
-    assert jar.could_look == [False]
+    assert set(jar.could_look) == {False}
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        Cookies,
+        list,
+        len,
+        bool,
+        repr,
+        lambda cookies: cookies.__getstate__(),
+        lambda cookies: cookies.get("a"),
+        lambda cookies: "a" in cookies,
+        lambda cookies: sent(cookies, "http://a.example/"),
+    ],
+    ids=["copy", "list", "len", "bool", "repr", "pickle", "get", "in", "send"],
+)
+def test_cookies_are_looked_at_while_no_other_thread_changes_them(look: Callable[[Cookies], object]) -> None:
+    jar = Watched()
+    cookies = Cookies(jar)
+    cookies.set("a", "1")
+    assert look(cookies)
+    assert set(jar.could_look) == {False}

@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import gevent
 import pytest
@@ -88,6 +88,42 @@ def test_the_collector_closes_nothing_in_its_midst(
         gc.collect()
     assert "1 streams" in repr(client)
     assert client.get(origin(alpn=alpn).url, timeout=5.0).text == "hello\n"
+
+
+@BOTH
+def test_a_generator_that_is_left_within_a_stream_closes_it_soon_and_not_in_the_midst_of_the_collector(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...], recwarn: pytest.WarningsRecorder
+) -> None:
+    server = origin(alpn=alpn)
+    client = make_client(limits=1)
+    collecting: list[bool] = []
+    closed: list[list[bool]] = []
+    responses: list[greenh2.Response] = []
+
+    def trace(event: str, _: Mapping[str, object]) -> None:
+        if event == "response.closed":
+            gevent.sleep(0)  # which nobody may do in the collector's midst
+            closed.append(collecting.copy())
+
+    def pieces() -> Iterator[bytes]:
+        url = f"{server.url}/bytes/4000000"
+        with client.stream("GET", url, extensions={"trace": trace}) as response:
+            responses.append(response)
+            yield from response.iter_bytes()
+
+    running = pieces()
+    next(running)
+    cycle: list[object] = [running]
+    cycle.append(cycle)
+    del running, cycle
+    collecting.append(True)
+    gc.collect()
+    collecting.clear()
+    assert responses[0].is_closed
+    assert "1 streams" in repr(client)
+    assert client.get(origin(alpn=alpn).url, timeout=5.0).text == "hello\n"
+    assert closed == [[]]
+    assert not [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)]
 
 
 def test_a_response_read_to_its_end_is_no_matter_for_a_warning(

@@ -106,3 +106,21 @@ def test_a_response_tells_of_its_connection(
 def test_a_plain_connection_has_no_tls_to_tell_of(origin: OriginFactory, make_client: MakeClient) -> None:
     info = make_client().get(origin(alpn=("http/1.1",), tls=False).url).connection_info
     assert (info["tls_version"], info["cipher"]) == (None, None)
+
+
+@BOTH
+def test_an_error_of_the_hook_at_the_end_does_not_hide_what_ended_the_response(
+    origin: OriginFactory, make_client: MakeClient, alpn: tuple[str, ...]
+) -> None:
+    server, client = origin(alpn=alpn), make_client()
+
+    def hook(event: str, facts: Mapping[str, object]) -> None:
+        if event == "response.closed":
+            raise LookupError(event)
+
+    with client.stream("GET", f"{server.url}/bytes/4000000", extensions={"trace": hook}) as response:
+        pieces = response.iter_raw()
+        next(pieces)
+        with pytest.raises(KeyError):
+            pieces.throw(KeyError("under way"))
+    assert "0 streams" in repr(client)
