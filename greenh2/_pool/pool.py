@@ -77,6 +77,10 @@ class Pool:
         """Idle connections, the least recently used first."""
         return tuple(self._idle)
 
+    def is_idle(self, connection: Connection) -> bool:
+        """Tell whether a connection has no stream, and is not about to have one in this turn of the loop."""
+        return connection in self._idle
+
     def hungry(self) -> list[PoolLane]:
         """Return the lanes whose oldest request needs a place, in order of arrival.
 
@@ -199,15 +203,6 @@ class Pool:
         self._idle.update(rested)
         for route in {connection.route: None for connection in rested}:
             self.serve(self._lanes[route])
-
-    def end_rests(self, lane: PoolLane) -> bool:
-        """Let nothing rest any longer, because somebody in this lane has waited long enough; tell if anything did."""
-        resting = {**self._rested, **self._resting}
-        self._resting, self._rested = {}, {}
-        self._idle.update(resting)
-        if resting:
-            self.serve(lane)
-        return bool(resting)
 
     def _leave_idle(self, connection: Connection) -> None:
         self._idle.pop(connection, None)

@@ -2,7 +2,8 @@
 
 While requests need a place and nothing is idle, a timer looks at them every ``fairness_delay`` seconds.  For each
 origin whose oldest request has waited that long, the least busy connection of another origin is told to take
-no new streams; when its last one ends, its place goes to the oldest request.  A connection that does not get empty in
+no new streams; when its last one ends, or at once if it has none in this very turn of the loop, its place goes to the
+oldest request.  One that is younger than such a period is left alone.  A connection that does not get empty in
 some such periods, because of a long answer, goes on for as many before it may be told again: so its own origin does
 not starve either.  When nobody needs places any more, all that was told to drain goes on.
 """
@@ -111,7 +112,7 @@ class Relief:
                 continue
             if deadlocks.resolve(oldest) or lane.confined:
                 continue
-            if not pool.end_rests(lane) and drains and len(self._draining) < len(hungry):
+            if drains and len(self._draining) < len(hungry):
                 drains -= 1
                 self._drain_for(pool, lane)
         if pool.contended:
@@ -124,7 +125,8 @@ class Relief:
             for other in pool.lanes
             if other is not lane and (not lane.connections or len(other.connections) > len(lane.connections))
             for connection in other.connections
-            if connection.streams and connection.usable and connection not in self._excused
+            if connection.usable and not pool.is_idle(connection) and connection not in self._excused
+            if connection.life.age() >= self._delay  # else it may not have served those for whom it was made
         ]
         if candidates:
             # of those equally busy, the one that was made first: so the places go round

@@ -61,6 +61,30 @@ def test_an_origin_kept_busy_without_a_gap_does_not_starve_another(
     assert waited < 3.0
 
 
+def test_places_that_are_all_wanted_change_hands_one_in_five_at_a_time(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    origins, delay = [origin() for _ in range(10)], 0.1
+    client = make_client(limits=greenh2.Limits(max_connections=5, fairness_delay=delay), timeout=30.0)
+    stop: list[bool] = []
+
+    def keep_busy(url: str) -> None:
+        while not stop:
+            client.get(url)
+            time.sleep(0.0003)
+
+    workers = [gevent.spawn(keep_busy, server.url) for server in origins for _ in range(20)]
+    started = time.monotonic()
+    try:
+        gevent.sleep(2.0)
+        made = sum(len(server.stats().connections) for server in origins)
+        periods = (time.monotonic() - started) / delay
+    finally:
+        stop.append(True)
+        gevent.joinall(workers, raise_error=True)
+    assert 5 < made <= 5 + periods + 1
+
+
 def test_a_hundred_first_requests_make_one_connection(origin: OriginFactory, make_client: MakeClient) -> None:
     server = origin(handshake_delay=0.05)
     client = make_client()
