@@ -7,6 +7,7 @@ takes back what was granted.
 from __future__ import annotations
 
 import os
+from time import monotonic
 
 from greenh2._connection.exchange import Exchange
 from greenh2._errors import ConnectError, TimeoutException, TransportError
@@ -89,12 +90,12 @@ def _dial(pool: Pool, waiter: Waiter, trace: Trace | None) -> Exchange | None:
         failure = exc if isinstance(exc, TransportError) and not isinstance(exc, TimeoutException) else None
         if failure is not None and lane.stranded:
             pool.fail_waiters(lane, failure)
-        lane.stumbled = isinstance(exc, TransportError)
+        lane.stumbled = monotonic() if isinstance(exc, TransportError) else 0.0
+        lane.reluctant = failure is not None and lane.alive and not pool.closed
         pool.end_dial(lane)
-        if failure is not None and lane.alive and not pool.closed:
-            lane.reluctant = True
-            return None
         pool.serve(lane)
+        if lane.reluctant:
+            return None
         if isinstance(exc, TimeoutException) and waiter.deadline.exceeded():
             raise waiter.deadline.error("connect", str(exc)) from exc
         raise

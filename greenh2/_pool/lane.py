@@ -57,6 +57,7 @@ class Lane(Generic[C, W]):
         "greeting",
         "limit",
         "multiplexed",
+        "rank",
         "ready",
         "reluctant",
         "route",
@@ -83,8 +84,10 @@ class Lane(Generic[C, W]):
         self.dials = 0
         #: Whether the last dial failed: while there is a connection that works, no other is tried.
         self.reluctant = False
-        #: Whether the last dial failed and no place was given to anybody since.
-        self.stumbled = False
+        #: When the last dial failed (`time.monotonic`); 0 when it did not.
+        self.stumbled = 0.0
+        #: Where in line for a place it was when that was noted last, if it was.
+        self.rank: tuple[bool, float] | None = None
         #: What those who wait were told last of `shares_dial`.
         self.dial_told = False
 
@@ -148,7 +151,8 @@ class Lane(Generic[C, W]):
     def add(self, connection: C) -> None:
         """Take a new connection, not ready yet."""
         self.connections[connection] = None
-        self.reluctant = self.stumbled = False
+        self.reluctant = False
+        self.stumbled = 0.0
         self.update(connection, room=False)
 
     def update(self, connection: C, *, room: bool) -> None:

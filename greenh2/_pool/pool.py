@@ -23,11 +23,11 @@ from greenh2._models.route import Route
 from greenh2._net.bell import Leash
 from greenh2._pool import reaper, report
 from greenh2._pool.lane import Lane
+from greenh2._pool.line import Line, PoolLane
 from greenh2._pool.pulse import UNANSWERED, Pulse
 from greenh2._pool.relief import NEEDED, Relief
 from greenh2._pool.waiter import PLACE, Place, Waiter
 
-PoolLane = Lane[Connection, Waiter]
 #: Lanes that are remembered for their protocol alone; more are forgotten.
 _MAX_DESERTED = 1024
 #: Connections reach their greatest age up to this part of it early, so that those made together do not end together.
@@ -43,7 +43,8 @@ class Pool:
         self.dialer = dialer
         self._permits = None if limits.max_connections is None else BoundedSemaphore(limits.max_connections)
         self._lanes: dict[Route, PoolLane] = {}
-        self._waiting: dict[PoolLane, None] = {}
+        self._most_lanes = _MAX_DESERTED
+        self._line = Line()
         self._idle: dict[Connection, None] = {}
         self._resting: dict[Connection, None] = {}
         self._rested: dict[Connection, None] = {}
@@ -70,7 +71,7 @@ class Pool:
     @property
     def contended(self) -> bool:
         """Whether any request waits."""
-        return bool(self._waiting)
+        return bool(self._line)
 
     @property
     def idle(self) -> tuple[Connection, ...]:
@@ -82,13 +83,8 @@ class Pool:
         return connection in self._idle
 
     def hungry(self) -> list[PoolLane]:
-        """Return the lanes whose oldest request needs a place, in order of arrival.
-
-        Behind all others are those whose last dial has failed, for this turn, and those that are at their first.
-        """
-        lanes = [lane for lane in self._waiting if lane.hungry]
-        lanes.sort(key=lambda lane: (lane.probing, lane.stumbled, next(iter(lane.waiters)).arrival))
-        return lanes
+        """Return the lanes whose oldest request needs a place, the next one first."""
+        return list(self._line)
 
     # -- for requests ------------------------------------------------------------------------------------------
 
@@ -103,7 +99,7 @@ class Pool:
     def line_up(self, waiter: Waiter) -> None:
         """Let a request wait in its lane, and serve it if that can be done now."""
         waiter.line_up()
-        self._waiting[waiter.lane] = None
+        self._line.note(waiter.lane)
         if next(iter(waiter.lane.waiters)) is waiter:  # else those before it would have been served as well
             self.serve(waiter.lane)
 
@@ -154,8 +150,9 @@ class Pool:
             raise CloseError("the client has been closed: make a new one to send more requests")
         lane = self._lanes.get(route)
         if lane is None:
-            if len(self._lanes) > _MAX_DESERTED:
+            if len(self._lanes) > self._most_lanes:
                 self._lanes = {key: lane for key, lane in self._lanes.items() if not lane.deserted}
+                self._most_lanes = max(_MAX_DESERTED, 2 * len(self._lanes))
             limit = self.limits.max_connections_per_origin
             lane = Lane(route, multiplexed=self.dialer.multiplexed(route), limit=limit)
             self._lanes[route] = lane
@@ -268,7 +265,7 @@ class Pool:
             while self._due:
                 due = next(iter(self._due))
                 del self._due[due]
-                if self._waiting:
+                if self._line:
                     self._serve_lane(due)
                     self._serve_places()
                 self._trim()
@@ -285,6 +282,7 @@ class Pool:
             if self._fit(connection):
                 next(iter(lane.waiters)).give(self._open(lane, connection))
         self._tell_phase(lane)
+        self._line.note(lane)
 
     def _tell_phase(self, lane: PoolLane) -> None:
         """Let those who wait look at their other timer when a dial begins or ends that serves them too."""
@@ -295,13 +293,8 @@ class Pool:
 
     def _serve_places(self) -> None:
         """Give places in order of arrival over all lanes."""
-        for known in [known for known in self._waiting if not known.waiters]:
-            del self._waiting[known]
-        while self._waiting and self._has_place and (hungry := self.hungry()):
-            if not self._serve_place(hungry[0]):
-                break
-            for lane in hungry:
-                lane.stumbled = False  # it has yielded once
+        while self._has_place and (lane := self._line.first()) is not None and self._serve_place(lane):
+            self._line.note(lane)
 
     @property
     def _has_place(self) -> bool:
