@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from os import PathLike
 from types import TracebackType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from greenh2._connection.dial import Http2Choice
 from greenh2._defaults import Defaults, base_url_of, default_headers, refuse_fixed
@@ -37,7 +36,7 @@ from greenh2._models.timeouts import (
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
 from greenh2._net.process import pause
 from greenh2._net.sockets import SocketOption
-from greenh2._net.tls import CertTypes
+from greenh2._net.trust import CertTypes
 from greenh2._outlet import (
     checked_redirects,
     close_transport,
@@ -49,6 +48,9 @@ from greenh2._outlet import (
 )
 from greenh2._transport import BaseTransport, HTTPTransport
 from greenh2._verbs import Verbs
+
+if TYPE_CHECKING:
+    import ssl
 
 DEFAULT_TIMEOUT = Timeout(5.0)  # as httpx has
 

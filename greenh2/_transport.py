@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -37,13 +36,15 @@ from greenh2._models.url import URL
 from greenh2._net.process import pause, tell_gevent
 from greenh2._net.sockets import SocketOption, SocketSettings
 from greenh2._net.threads import this_thread
-from greenh2._net.tls import CertTypes, TlsSettings, authorities, cert_files, check_files
+from greenh2._net.trust import CertTypes, TlsSettings, authorities, cert_files, check_files
 from greenh2._pool.acquire import acquire
 from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder
 from greenh2._protocol.events import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
+    import ssl
+
     from typing_extensions import Self
 
 #: Tells each URL the proxy for it, or None.
