@@ -8,6 +8,9 @@
 This page is the whole public face.  What is imported from a module with an underscore may change at any time.
 """
 
+import importlib
+import typing
+
 from greenh2._api import delete, get, head, options, patch, post, put, request, stream
 from greenh2._client import Client
 from greenh2._errors import (
@@ -45,8 +48,6 @@ from greenh2._errors import (
     WriteTimeout,
 )
 from greenh2._middleware.auth import Auth, BasicAuth, FunctionAuth
-from greenh2._middleware.digest import DigestAuth
-from greenh2._middleware.netrc import NetRCAuth
 from greenh2._models.codes import codes
 from greenh2._models.config import Limits
 from greenh2._models.cookies import Cookies
@@ -57,10 +58,14 @@ from greenh2._models.response import Response
 from greenh2._models.streams import ByteStream, SyncByteStream
 from greenh2._models.timeouts import USE_CLIENT_DEFAULT, Timeout
 from greenh2._models.url import URL, QueryParams
-from greenh2._net.tls import create_ssl_context
 from greenh2._transport import BaseTransport, HTTPTransport, MockTransport
 from greenh2._version import __version__
-from greenh2._wsgi import WSGITransport
+
+if typing.TYPE_CHECKING:
+    from greenh2._middleware.digest import DigestAuth
+    from greenh2._middleware.netrc import NetRCAuth
+    from greenh2._net.tls import create_ssl_context
+    from greenh2._wsgi import WSGITransport
 
 __all__ = [
     "URL",
@@ -130,3 +135,22 @@ __all__ = [
     "request",
     "stream",
 ]
+
+#: Where the names are that few programs use: each is imported when it is first asked for.
+_LATER = {
+    "DigestAuth": "greenh2._middleware.digest",
+    "NetRCAuth": "greenh2._middleware.netrc",
+    "WSGITransport": "greenh2._wsgi",
+    "create_ssl_context": "greenh2._net.tls",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
