@@ -57,14 +57,15 @@ from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.streams import ByteStream, SyncByteStream
 from greenh2._models.timeouts import USE_CLIENT_DEFAULT, Timeout
+from greenh2._models.transport import BaseTransport, MockTransport
 from greenh2._models.url import URL, QueryParams
-from greenh2._transport import BaseTransport, HTTPTransport, MockTransport
 from greenh2._version import __version__
 
 if typing.TYPE_CHECKING:
     from greenh2._middleware.digest import DigestAuth
     from greenh2._middleware.netrc import NetRCAuth
     from greenh2._net.tls import create_ssl_context
+    from greenh2._transport import HTTPTransport
     from greenh2._wsgi import WSGITransport
 
 __all__ = [
@@ -136,20 +137,26 @@ __all__ = [
     "stream",
 ]
 
-#: Where the names are that few programs use: each is imported when it is first asked for.
+#: Where the names are that an import does not bring: the network, which the first Client loads that uses it, and what
+#: few programs want.  Each is imported when it is first asked for.
 _LATER = {
     "DigestAuth": "greenh2._middleware.digest",
+    "HTTPTransport": "greenh2._transport",
     "NetRCAuth": "greenh2._middleware.netrc",
     "WSGITransport": "greenh2._wsgi",
     "create_ssl_context": "greenh2._net.tls",
 }
 
 
-def __getattr__(name: str) -> object:
+def _later(name: str) -> object:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
     return value
+
+
+if not typing.TYPE_CHECKING:  # which is to know no more names than there are
+    __getattr__ = _later
 
 
 def __dir__() -> list[str]:

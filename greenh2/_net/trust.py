@@ -1,7 +1,7 @@
 """What a client was told about TLS: whom to trust, what to show, which protocols to offer.
 
 Everything here is known before the first handshake.  What needs the module ssl is in `tls`, which is loaded with it
-when a context is made: that takes a fourth of the time of an import, and plain connections never want it.
+when a context is made: plain connections never want it.
 """
 
 from __future__ import annotations
