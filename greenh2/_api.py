@@ -5,7 +5,6 @@ They keep no connection and no cookies.  For more than one request make a Client
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -22,6 +21,8 @@ from greenh2._models.timeouts import TimeoutTypes
 from greenh2._models.url import URL, QueryParamTypes
 
 if TYPE_CHECKING:
+    import ssl
+
     from greenh2._models.multipart import RequestFiles
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from os import PathLike
 from types import TracebackType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from greenh2._connection.dial import Http2Choice
 from greenh2._defaults import Defaults, base_url_of, default_headers, refuse_fixed
 from greenh2._errors import RequestError, StreamConsumed
 from greenh2._middleware.auth import Auth, AuthTypes, auth_in_url, auth_of
@@ -34,10 +32,9 @@ from greenh2._models.timeouts import (
     UseClientDefault,
     timeout_of,
 )
+from greenh2._models.transport import BaseTransport
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
 from greenh2._net.process import pause
-from greenh2._net.sockets import SocketOption
-from greenh2._net.tls import CertTypes
 from greenh2._outlet import (
     checked_redirects,
     close_transport,
@@ -47,8 +44,15 @@ from greenh2._outlet import (
     proxies_of,
     router,
 )
-from greenh2._transport import BaseTransport, HTTPTransport
 from greenh2._verbs import Verbs
+
+if TYPE_CHECKING:
+    import ssl
+
+    from greenh2._connection.dial import Http2Choice
+    from greenh2._net.sockets import SocketOption
+    from greenh2._net.trust import CertTypes
+    from greenh2._transport import HTTPTransport
 
 DEFAULT_TIMEOUT = Timeout(5.0)  # as httpx has
 
@@ -62,7 +66,7 @@ class Client(Verbs):
     Make one and use it from as many greenlets as you like: they share its connections, and the streams of one
     HTTP/2 connection.  It may be used from several native threads too; each gets connections of its own, and
     every bound of `limits` holds for each.  Making a Client does nothing: no connection, no TLS context, no
-    hub.  So it may be made before a fork, and before monkey patching.
+    hub.  So it may be made before a fork, and before monkey patching.  The first one imports what uses the network.
 
     Settings of every request, each of which may be given anew as an attribute:
 
@@ -152,6 +156,8 @@ class Client(Verbs):
         table = mount_table(mounts) if mounts else None
         self._own: HTTPTransport | None = None
         if transport is None:
+            from greenh2._transport import HTTPTransport  # brings the network along
+
             transport = self._own = HTTPTransport(
                 verify=verify,
                 cert=cert,

@@ -12,11 +12,12 @@ from greenh2._middleware.handler import Handler
 from greenh2._models.proxy import ProxyTypes
 from greenh2._models.request import Request, declared_length
 from greenh2._models.response import Response
+from greenh2._models.transport import BaseTransport
 from greenh2._models.url import URL
-from greenh2._transport import BaseTransport, ProxyChoice, proxy_choice
 
 if TYPE_CHECKING:
     from greenh2._models.mounts import Mounts
+    from greenh2._transport import ProxyChoice
 
 _PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
@@ -61,6 +62,8 @@ def proxies_of(
     """Return what the client's own transport is to know of proxies, None where there is nothing to know."""
     chosen = None
     if proxy is not None:
+        from greenh2._transport import proxy_choice  # the client's own transport comes from there
+
         chosen = proxy_choice(proxy)
     elif trust_env and any(os.environ.get(name) for name in _PROXY_VARIABLES):
         from greenh2._models.environment import environment_proxies  # seldom wanted

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import ssl
 import sys
 import warnings
 from collections.abc import Callable, Iterable
 from time import monotonic
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gevent import get_hub
@@ -33,61 +31,24 @@ from greenh2._models.response import Response
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline, Timeout
 from greenh2._models.trace import Trace
+from greenh2._models.transport import BaseTransport
 from greenh2._models.url import URL
 from greenh2._net.process import pause, tell_gevent
 from greenh2._net.sockets import SocketOption, SocketSettings
 from greenh2._net.threads import this_thread
-from greenh2._net.tls import CertTypes, TlsSettings, authorities, cert_files, check_files
+from greenh2._net.trust import CertTypes, TlsSettings, authorities, cert_files, check_files
 from greenh2._pool.acquire import acquire
 from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder
 from greenh2._protocol.events import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    import ssl
 
 #: Tells each URL the proxy for it, or None.
 ProxyChoice = Callable[[URL], ProxyTypes | None]
 #: What bounds a request that reaches a transport without a Client (seconds for each phase).
 DEFAULT_TIMEOUT = Timeout(5.0)
-
-
-class BaseTransport:
-    """What a Client sends its requests through: subclass it and write `handle_request`."""
-
-    def handle_request(self, request: Request) -> Response:
-        """Send one request and return its response, the body yet to be read."""
-        raise NotImplementedError(f"{type(self).__name__} does not implement handle_request()")
-
-    def close(self) -> None:
-        """Let go of everything held.  May be called more than once."""
-
-    def __enter__(self) -> Self:
-        """Begin: a Client does this when its with block begins."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        trace: TracebackType | None = None,
-    ) -> None:
-        """Close: a Client does this when its with block ends."""
-        self.close()
-
-
-class MockTransport(BaseTransport):
-    """A transport that answers by calling a function, for tests."""
-
-    def __init__(self, handler: Callable[[Request], Response]) -> None:
-        if not callable(handler):
-            raise TypeError(f"handler is a function from Request to Response, not {type(handler).__name__}")
-        self.handler = handler
-
-    def handle_request(self, request: Request) -> Response:
-        """Read the request's body into memory, and return what the function makes of the request."""
-        request.read()
-        return self.handler(request)
 
 
 class HTTPTransport(BaseTransport):

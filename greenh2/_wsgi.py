@@ -15,7 +15,7 @@ from greenh2._models.config import checked_switch
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.route import Route
-from greenh2._transport import BaseTransport
+from greenh2._models.transport import BaseTransport
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

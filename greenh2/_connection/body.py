@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from greenh2._connection.exchange import Exchange
 from greenh2._errors import TransportError
@@ -14,6 +14,9 @@ from greenh2._models.streams import SyncByteStream
 from greenh2._models.timeouts import Deadline
 from greenh2._models.trace import Trace
 from greenh2._protocol.events import Fields
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class ExchangeBody(SyncByteStream):

@@ -11,14 +11,14 @@ from greenh2._models.config import checked_switch
 from greenh2._models.proxy import Proxy
 from greenh2._models.route import Route
 from greenh2._models.trace import Trace
-from greenh2._net import tcp, tls
+from greenh2._net import tcp
 from greenh2._net.bell import Leash
 from greenh2._net.channel import Channel
 from greenh2._net.clock import Clock
 from greenh2._net.dns import Resolver, resolve
 from greenh2._net.sessions import Sessions
 from greenh2._net.sockets import SocketSettings
-from greenh2._net.tls import TlsSettings
+from greenh2._net.trust import TlsSettings
 from greenh2._protocol.events import Protocol
 from greenh2._protocol.memory import Memory
 
@@ -94,6 +94,8 @@ class Dialer:
             channel = self._by_proxy(route, route.proxy, seconds, leash)
         try:
             if route.secure and not route.forwarding:
+                from greenh2._net import tls  # brings ssl along, which plain connections never need
+
                 hostname = route.server_hostname or route.host
                 settings = self.tls._replace(alpn=("http/1.1",)) if route.http1_only else self.tls
                 context = settings.context()

@@ -8,23 +8,31 @@ from greenh2._net.clock import Clock
 
 #: What our PINGs carry (RFC 9113 section 6.7: 8 bytes of any value).
 PAYLOAD = b"greenh2?"
+#: Connections reach their greatest age up to this part of it early, so that those made together do not end together.
+AGE_JITTER = 0.1
 
 
 class Life:
     """Knows no network: whoever reads tells it, whoever wants to know asks it.  Times are in seconds."""
 
-    __slots__ = ("_asked", "_clock", "_created", "_idle_since", "heard", "max_age", "suspect")
+    __slots__ = ("_asked", "_clock", "_created", "_idle_since", "_max_age", "heard", "suspect")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._created = self._idle_since = clock.stamp()
-        #: Set by the pool: the age after which no new exchanges are wanted (None: no bound).
-        self.max_age: float | None = None
+        self._max_age: float | None = None
         #: When anything arrived last, by the monotonic clock.
         self.heard = monotonic()
         self._asked: float | None = None
         #: Whether a request has waited in vain while nothing at all arrived.
         self.suspect = False
+
+    def bound(self, age: float | None) -> None:
+        """Want no new exchanges from that age on, or from somewhat less; None is no bound."""
+        if age is not None:
+            from random import uniform  # few clients bound it
+
+            self._max_age = age * uniform(1 - AGE_JITTER, 1)  # noqa: S311  # guards no secret
 
     def age(self) -> float:
         """Return how long ago the connection was made."""
@@ -33,7 +41,7 @@ class Life:
     @property
     def aged(self) -> bool:
         """Whether the greatest age has been reached."""
-        return self.max_age is not None and self.age() >= self.max_age
+        return self._max_age is not None and self.age() >= self._max_age
 
     def rest(self) -> None:
         """Note that the last exchange has ended."""

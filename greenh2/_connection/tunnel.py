@@ -11,12 +11,13 @@ from time import monotonic
 from greenh2._errors import ConnectTimeout, ProxyError, ReadError
 from greenh2._models.proxy import Proxy
 from greenh2._models.route import Route
-from greenh2._net import tcp, tls
+from greenh2._net import tcp
 from greenh2._net.bell import Leash
 from greenh2._net.channel import Channel
 from greenh2._net.dns import Resolver
 from greenh2._net.layer import stack
 from greenh2._net.sockets import SocketSettings
+from greenh2._net.trust import TlsSettings
 from greenh2._protocol.connect import Connect, TunnelTalk
 
 #: How long a refusal's body is waited for, so that the error can tell some of it (seconds).
@@ -26,7 +27,7 @@ _BODY_WITHIN = 0.5
 def reach(
     route: Route,
     proxy: Proxy,
-    settings: tls.TlsSettings,
+    settings: TlsSettings,
     sockets: SocketSettings,
     seconds: float | None,
     *,
@@ -54,7 +55,7 @@ class _Guide:
         self,
         route: Route,
         proxy: Proxy,
-        settings: tls.TlsSettings,
+        settings: TlsSettings,
         sockets: SocketSettings,
         seconds: float | None,
         resolver: Resolver,
@@ -130,6 +131,8 @@ class _Guide:
         channel = Channel(sock, peer if talk is None else str(self._route))
         try:
             if proxy.scheme == "https":
+                from greenh2._net import tls  # as when dialing
+
                 name = proxy.host.removesuffix(".")
                 context = self._settings.context()
                 tls.handshake(channel, context, name, peer, self._seconds, self._leash, since=self._since)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from binascii import b2a_base64
 from collections.abc import Callable, Generator
 from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
@@ -73,7 +73,7 @@ class BasicAuth(Auth):
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         self._username = _bytes(username, "username")
         credentials = self._username + b":" + _bytes(password, "password")
-        self._header = "Basic " + base64.b64encode(credentials).decode("ascii")
+        self._header = "Basic " + b2a_base64(credentials, newline=False).decode("ascii")
 
     def auth_flow(self, request: Request) -> AuthFlow:
         """Yield the request with its Authorization header, once."""

@@ -15,7 +15,6 @@ A body that cannot be read a second time is never sent a second time, and a time
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -116,7 +115,9 @@ class Retry:
 
 
 def _jitter() -> float:
-    return random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # spreads the load, guards no secret
+    from random import uniform  # few requests are sent again
+
+    return uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # spreads the load, guards no secret
 
 
 def _tell(error: TransportError, why: str | None) -> None:

@@ -40,19 +40,35 @@ class Cookies(MutableMapping[str, str]):
     policy: that of Netscape and RFC 2965, which takes none for ``co.uk`` or for part of an IP address, but has
     no list of public suffixes.  Pickling keeps the cookies, and not the policy.
 
+    The jar is made when the first cookie comes, or it is asked for.  The first one of a process imports http.cookiejar,
+    which takes some 25 ms, in which no other greenlet runs; ``import http.cookiejar`` does it at a better time.
+
     What a server sets is read as UTF-8, or else ISO-8859-1, and goes back as the bytes that came; what is set here is
     sent as UTF-8.
     """
 
-    __slots__ = ("jar",)
+    __slots__ = ("_jars",)
 
     def __init__(self, cookies: CookieTypes | None = None) -> None:
-        self.jar: CookieJar
+        #: The one that `jar` returns, once it has been made.
+        self._jars: dict[str, CookieJar] = {}
+        if cookies is None:
+            return
         if isinstance(cookies, _library().CookieJar):
             self.jar = cookies
-            return
-        self.jar = _new_jar()
-        self.update(cookies)
+        else:
+            self.update(cookies)
+
+    @property
+    def jar(self) -> CookieJar:
+        """The CookieJar that holds the cookies."""
+        made = self._jars.get("jar")
+        # Native threads that make one at once all get the first.
+        return self._jars.setdefault("jar", _new_jar()) if made is None else made
+
+    @jar.setter
+    def jar(self, jar: CookieJar) -> None:
+        self._jars["jar"] = jar
 
     def extract_cookies(self, response: Response) -> None:
         """Take the cookies which a response sets, within bounds.  Raises RuntimeError when it has no request.
@@ -154,16 +170,16 @@ class Cookies(MutableMapping[str, str]):
             case None:
                 pass
             case Cookies():
-                self._take(cookies.jar)
+                self._take(cookies._all())
             case Mapping():
                 self._set_all(cookies.items())
             case _ if isinstance(cookies, _library().CookieJar):
-                self._take(cookies)
+                self._take(_in_jar(cookies))
             case _:
                 self._set_all(cast("Sequence[tuple[str, str]]", cookies))
 
-    def _take(self, jar: CookieJar) -> None:
-        for cookie in _all(jar):
+    def _take(self, cookies: list[Cookie]) -> None:
+        for cookie in cookies:
             self.jar.set_cookie(cookie)
 
     def _set_all(self, pairs: Iterable[tuple[str, str]]) -> None:
@@ -187,31 +203,34 @@ class Cookies(MutableMapping[str, str]):
         self.delete(name)
 
     def __contains__(self, name: object) -> bool:
-        return any(cookie.name == name for cookie in _all(self.jar))
+        return any(cookie.name == name for cookie in self._all())
 
     def __iter__(self) -> Iterator[str]:
-        return iter([cookie.name for cookie in _all(self.jar)])
+        return iter([cookie.name for cookie in self._all()])
 
     def __len__(self) -> int:
-        return len(_all(self.jar))
+        return len(self._all())
 
     def __bool__(self) -> bool:
-        if not self.jar._cookies:  # type: ignore[attr-defined]  # so it is in most jars, which is asked for every request
+        # So it is in most clients, which is asked for every request.
+        if not self._jars or not self.jar._cookies:  # type: ignore[attr-defined]  # none of typeshed's
             return False
         with _lock(self.jar):
             return next(iter(self.jar), None) is not None
 
     def __repr__(self) -> str:
-        shown = ", ".join([f"{c.name} for {c.domain or '*'}{c.path}" for c in _all(self.jar)])
+        shown = ", ".join([f"{c.name} for {c.domain or '*'}{c.path}" for c in self._all()])
         return f"<Cookies[{shown}]>"
 
     def __getstate__(self) -> list[Cookie]:
-        return _all(self.jar)
+        return self._all()
 
     def __setstate__(self, cookies: list[Cookie]) -> None:
-        self.jar = _new_jar()
-        for cookie in cookies:
-            self.jar.set_cookie(cookie)
+        self._jars = {}
+        self._take(cookies)
+
+    def _all(self) -> list[Cookie]:
+        return _in_jar(self.jar) if self._jars else []
 
     def _matching(self, name: str, domain: str | None, path: str | None) -> list[Cookie]:
         return [cookie for cookie in self._at(domain, path) if cookie.name == name]
@@ -219,11 +238,13 @@ class Cookies(MutableMapping[str, str]):
     def _at(self, domain: str | None, path: str | None) -> list[Cookie]:
         return [
             cookie
-            for cookie in _all(self.jar)
+            for cookie in self._all()
             if domain in (None, cookie.domain) and path in (None, cookie.path)
         ]
 
     def _remove(self, those: Callable[[], list[Cookie]]) -> None:
+        if not self._jars:
+            return
         with _lock(self.jar):
             for cookie in those():
                 self.jar.clear(cookie.domain, cookie.path, cookie.name)
@@ -285,7 +306,7 @@ def _lock(jar: CookieJar) -> AbstractContextManager[object]:
     return lock
 
 
-def _all(jar: CookieJar) -> list[Cookie]:
+def _in_jar(jar: CookieJar) -> list[Cookie]:
     with _lock(jar):
         return list(jar)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from binascii import b2a_base64
 from typing import TYPE_CHECKING, Final
 
 from greenh2._errors import InvalidURL
@@ -135,7 +135,7 @@ def _credentials(auth: tuple[str, str] | None, given: list[tuple[bytes, bytes]])
     name = b"Proxy-Authorization"
     if auth is None or any(other.lower() == name.lower() for other, _ in given):
         return []
-    return [(name, b"Basic " + b64encode(":".join(auth).encode("utf-8")))]  # RFC 7617
+    return [(name, b"Basic " + b2a_base64(":".join(auth).encode("utf-8"), newline=False))]  # RFC 7617
 
 
 def shown(url: URL) -> str:

@@ -11,26 +11,19 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from gevent import get_hub
 
 from greenh2._errors import ReadError, ServerDisconnected
-from greenh2._net.bell import SHORTEST, Leash
+from greenh2._net.bell import SHORTEST, Leash, Watcher
+
+if TYPE_CHECKING:
+    import ssl  # noqa: TC004  # `start_tls` brings it: plain connections never need it, and it takes long
 
 _READ, _WRITE = 1, 2
-
-
-class Watcher(Protocol):
-    """What is used of a gevent watcher."""
-
-    def start(self, callback: Callable[[], None]) -> None: ...
-    def stop(self) -> None: ...
-    def close(self) -> None: ...
-
 
 #: One call to the kernel takes at most this much (bytes).
 _RECEIVE = 256 * 1024
@@ -117,6 +110,9 @@ class Channel:
         self, context: ssl.SSLContext, server_hostname: str | None, session: ssl.SSLSession | None = None
     ) -> None:
         """Put TLS on top, taking up a session if the server agrees; `handshake` must succeed before anything else."""
+        global ssl
+        import ssl
+
         self._cipher_in, self._cipher_out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(
             self._cipher_in, self._cipher_out, server_hostname=server_hostname, session=session

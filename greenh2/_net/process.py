@@ -10,6 +10,7 @@ from gevent.hub import Hub
 
 from greenh2._errors import ConnectError
 
+#: So this module is loaded with greenh2 itself: were it loaded later, in a child, that would not know itself for one.
 _at_import = os.getpid()
 _told: WeakKeyDictionary[Hub, int] = WeakKeyDictionary()
 

@@ -10,11 +10,14 @@ once: what was taken up may be taken up again.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Hashable
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from greenh2._net.threads import native_thread
+
+if TYPE_CHECKING:
+    import ssl
 
 #: Routes, of each thread, of which one is kept; the oldest are forgotten.
 MOST = 100

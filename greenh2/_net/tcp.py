@@ -13,8 +13,7 @@ import gevent
 from gevent.monkey import get_original
 
 from greenh2._errors import ConnectError, ConnectTimeout
-from greenh2._net.bell import Leash, end_of
-from greenh2._net.channel import Watcher
+from greenh2._net.bell import Leash, Watcher, end_of
 from greenh2._net.dns import Address, Resolver, literal
 from greenh2._net.lookup import Lookup
 from greenh2._net.sockets import SocketSettings

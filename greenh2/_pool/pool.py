@@ -8,7 +8,6 @@ Nothing here switches greenlets (`acquire.py` does), so that a kill finds the po
 from __future__ import annotations
 
 import copy
-import random
 from collections.abc import Iterator
 
 from gevent import get_hub
@@ -30,8 +29,6 @@ from greenh2._pool.waiter import PLACE, Place, Waiter
 
 #: Lanes that are remembered for their protocol alone; more are forgotten.
 _MAX_DESERTED = 1024
-#: Connections reach their greatest age up to this part of it early, so that those made together do not end together.
-AGE_JITTER = 0.1
 
 
 class Pool:
@@ -123,8 +120,7 @@ class Pool:
         lane.dials -= 1
         lane.multiplexed = connection.protocol.multiplexed
         lane.add(connection)
-        if self.limits.max_connection_age is not None:
-            connection.life.max_age = self.limits.max_connection_age * random.uniform(1 - AGE_JITTER, 1)  # noqa: S311 # guards no secret
+        connection.life.bound(self.limits.max_connection_age)
         connection.on_change = self.update
         exchange = connection.open()
         if self.closed:

@@ -18,9 +18,10 @@ from greenh2._models.proxy import Proxy
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.timeouts import Timeout
+from greenh2._models.transport import BaseTransport
 from greenh2._net.sockets import SocketOption
-from greenh2._net.tls import CertTypes
-from greenh2._transport import BaseTransport, HTTPTransport
+from greenh2._net.trust import CertTypes
+from greenh2._transport import HTTPTransport
 from greenh2.adapters._lines import Line, transport_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from gevent import sleep
 from greenh2._middleware.retry import Retry
 from greenh2._models.request import Request
 from greenh2._models.response import Response
-from greenh2._transport import BaseTransport
+from greenh2._models.transport import BaseTransport
 
 if TYPE_CHECKING:
     from greenh2._client import Client

@@ -16,7 +16,7 @@ from greenh2._connection.exchange import Exchange
 from greenh2._models.body import BytesBody
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline, Timeout
-from greenh2._net.tls import TlsSettings
+from greenh2._net.trust import TlsSettings
 from greenh2._protocol.events import RequestHead
 from tests.support.clients import MakeClient, make_client
 from tests.support.rawserver import H2Peer, RawServer, RawServers, raw_server

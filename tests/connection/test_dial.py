@@ -16,7 +16,7 @@ from greenh2._errors import ConnectError, ConnectTimeout
 from greenh2._models.route import Route
 from greenh2._models.trace import Trace
 from greenh2._net.dns import Address
-from greenh2._net.tls import TlsSettings
+from greenh2._net.trust import TlsSettings
 from tests.support.certificates import Certificates
 from tests.support.rawserver import RawServer, RawServers
 

@@ -11,6 +11,7 @@ from greenh2._net import tcp, tls
 from greenh2._net.channel import Channel
 from greenh2._net.dns import resolve
 from greenh2._net.layer import stack
+from greenh2._net.trust import TlsSettings
 from tests.support.certificates import Certificates
 from tests.support.processes import Child
 from tests.support.rawserver import H2Peer, RawServer, RawServers, raw_server
@@ -64,7 +65,7 @@ def secure(raw_server: RawServers, dial: Dial, certificates: Certificates) -> Pa
     """A channel with TLS, and its peer."""
     server = raw_server()
     channel = dial(server)
-    context = tls.TlsSettings(verify=certificates.ca_file).context()
+    context = TlsSettings(verify=certificates.ca_file).context()
     shaking = gevent.spawn(shake_hands, channel, context, "localhost", "the peer", 5.0)
     peer = server.accept()
     shaking.get()
@@ -77,7 +78,7 @@ def nested(secure: Pair, certificates: Certificates) -> Iterator[Pair]:
     """A channel with TLS in TLS, and its peer."""
     outer, peer = secure
     channel = stack(outer, outer._sock, "the peer", b"")
-    context = tls.TlsSettings(verify=certificates.ca_file).context()
+    context = TlsSettings(verify=certificates.ca_file).context()
     shaking = gevent.spawn(shake_hands, channel, context, "localhost", "the peer", 5.0)
     inner = peer.within()
     inner.start_tls(server_context(certificates))

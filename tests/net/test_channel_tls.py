@@ -14,8 +14,8 @@ from gevent.event import Event
 
 from greenh2._errors import ReadError
 from greenh2._net import channel as channels
-from greenh2._net import tls
 from greenh2._net.channel import Channel
+from greenh2._net.trust import TlsSettings
 from tests.net.conftest import Dial, Pair, read_some, shake_hands
 from tests.support.badnet import BYTE_BY_BYTE, Relay
 from tests.support.certificates import Certificates
@@ -159,7 +159,7 @@ def test_every_byte_on_its_own_makes_the_same_handshake_and_the_same_words(
     with Relay(server.port, to_client=BYTE_BY_BYTE) as net:
         server.port = net.port
         channel = dial(server)
-        context = tls.TlsSettings(verify=certificates.ca_file).context()
+        context = TlsSettings(verify=certificates.ca_file).context()
         shaking = gevent.spawn(shake_hands, channel, context, "localhost", "the peer", 10.0)
         peer = server.accept()
         shaking.get()
@@ -250,7 +250,7 @@ def test_new_keys_in_mid_stream_disturb_neither_direction(
     server = raw_server(tls=False)
     server.port = key_updater.port()
     channel = dial(server)
-    context = tls.TlsSettings(verify=certificates.ca_file).context()
+    context = TlsSettings(verify=certificates.ca_file).context()
     shake_hands(channel, context, "localhost", "the peer", 5.0)
     for number in range(5):
         assert channel.read() is None
@@ -338,7 +338,7 @@ def test_answers_to_new_keys_do_not_pile_up_for_a_peer_that_does_not_read(
     server = raw_server(tls=False)
     server.port = key_updater.port()
     channel = dial(server)
-    context = tls.TlsSettings(verify=certificates.ca_file).context()
+    context = TlsSettings(verify=certificates.ca_file).context()
     shake_hands(channel, context, "localhost", "the peer", 5.0)
     assert channel.read() is None
     channel._sock = cast("socket.socket", Deaf(channel._sock))

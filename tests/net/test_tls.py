@@ -18,7 +18,7 @@ import greenh2
 from greenh2._errors import CloseError, ConnectError, ConnectTimeout
 from greenh2._net import system_trust, tls
 from greenh2._net.bell import Leash
-from greenh2._net.tls import TlsSettings
+from greenh2._net.trust import TlsSettings, check_files
 from tests.net.conftest import Dial, OpenSsl, shake_hands
 from tests.support.certificates import Certificates
 from tests.support.rawserver import H2Peer, RawServer, RawServers
@@ -30,7 +30,7 @@ Shake = Callable[..., H2Peer]
 def forgotten() -> Iterator[None]:
     """Lets go of shared contexts after the test, and so of the file that one of them writes to."""
     yield
-    tls._shared_context.cache_clear()
+    tls.shared_context.cache_clear()
     gc.collect()
 
 
@@ -175,7 +175,7 @@ class Paths(NamedTuple):
 @pytest.fixture
 def paths(forgotten: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Says where OpenSSL looks for the system's authorities, and distributions keep none."""
-    tls._shared_context.cache_clear()
+    tls.shared_context.cache_clear()
     monkeypatch.setattr(system_trust, "_FILES", ())
     return lambda *found: monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: Paths(*found))
 
@@ -249,10 +249,10 @@ def test_a_context_of_truststore_works_however_the_process_is_patched(
     tmp_path: Path,
 ) -> None:
     # What it does on macOS can be seen there only; here it is given the files of the tests.
-    tls._shared_context.cache_clear()
+    tls.shared_context.cache_clear()
     monkeypatch.setattr(system_trust, "needs_truststore", lambda: True)
     settings = TlsSettings(verify="system", trust_env=False, cert=(certificates.server,))
-    tls.check_files(settings)
+    check_files(settings)
     context = settings.context()
     assert type(context).__module__.startswith("truststore")
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -351,7 +351,7 @@ def test_a_client_certificate_is_shown(
     server = raw_server(adjust=wants_certificate(certificates))
     verify: ssl.SSLContext | str = certificates.client_context() if mine else certificates.ca_file
     settings = TlsSettings(verify=verify, cert=(certificates.issue("me@example.org"),))
-    tls.check_files(settings)
+    check_files(settings)
     assert shake(server, settings).tls.getpeercert()
 
 
@@ -401,12 +401,12 @@ def test_a_file_without_certificates_is_named_in_the_error(tmp_path: Path) -> No
 )
 def test_a_file_that_does_not_exist_is_told_before_any_connection(settings: TlsSettings, text: str) -> None:
     with pytest.raises(FileNotFoundError, match=text):
-        tls.check_files(settings)
+        check_files(settings)
 
 
 def test_files_that_exist_pass(certificates: Certificates) -> None:
-    tls.check_files(TlsSettings())
-    tls.check_files(TlsSettings(verify=certificates.ca_file, cert=(certificates.server,)))
+    check_files(TlsSettings())
+    check_files(TlsSettings(verify=certificates.ca_file, cert=(certificates.server,)))
 
 
 # -- handshakes that come to nothing -----------------------------------------------------------------------------

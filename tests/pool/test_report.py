@@ -7,7 +7,7 @@ from greenh2._connection.connection import Connection
 from greenh2._connection.dial import Dialer
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline
-from greenh2._net.tls import TlsSettings
+from greenh2._net.trust import TlsSettings
 from greenh2._pool import report
 from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder, Waiter

@@ -15,7 +15,7 @@ from greenh2 import ConnectError, ConnectTimeout, HTTPTransport, Proxy, ProxyErr
 from greenh2._connection.dial import Dialer, Http2Choice
 from greenh2._models.route import Route
 from greenh2._net.dns import Address
-from greenh2._net.tls import TlsSettings
+from greenh2._net.trust import TlsSettings
 from tests.support.certificates import Certificates
 from tests.support.clients import MakeClient
 from tests.support.rawserver import PREFACE, H2Peer, RawServer, RawServers, raw_server

@@ -16,7 +16,7 @@ import greenh2._errors as ours
 from greenh2._connection.dial import Http2Choice
 from greenh2._models.config import Limits
 from greenh2._models.route import DEFAULT_PORTS
-from greenh2._transport import BaseTransport
+from greenh2._models.transport import BaseTransport
 from greenh2.adapters._lines import transport_of
 from greenh2.adapters.requests.bodies import request_of, timeout_of
 from greenh2.adapters.requests.pools import Cert, OwnPools, Pools, SharedPool, Verify, proxy_for

@@ -17,8 +17,9 @@ from greenh2._connection.dial import Http2Choice
 from greenh2._errors import InvalidURL
 from greenh2._models.config import Limits
 from greenh2._models.proxy import Proxy
-from greenh2._net.tls import Stamp, stamp
-from greenh2._transport import BaseTransport, HTTPTransport
+from greenh2._models.transport import BaseTransport
+from greenh2._net.trust import Stamp, stamp
+from greenh2._transport import HTTPTransport
 from greenh2.adapters._lines import Line
 
 #: What requests calls `verify` and `cert`, as they come in.
