@@ -16,7 +16,8 @@ from greenh2._pool import report
 from greenh2._pool.waiter import Holder, Waiter
 
 if TYPE_CHECKING:
-    from greenh2._pool.pool import Pool, PoolLane
+    from greenh2._pool.line import PoolLane
+    from greenh2._pool.pool import Pool
 
 #: Greenlets; None stands for those that are gone.
 Greenlets = set[object | None]
@@ -44,7 +45,7 @@ class Deadlocks:
             waiter.searched = True
             gc.collect()
         else:
-            waiter.give(PoolTimeout(report.explain(self._pool, waiter)))
+            self._pool.refuse(waiter, PoolTimeout(report.explain(self._pool, waiter)))
         return True
 
     def _holders(self, waiter: Waiter) -> Greenlets:

@@ -36,7 +36,7 @@ class Line:
 
     def __iter__(self) -> Iterator[PoolLane]:
         """Return the lanes whose oldest request needs a place, the next one first."""
-        ranked = [(rank, lane) for lane in self._waiting if (rank := _rank(lane)) is not None]
+        ranked = [(lane.rank, lane) for lane in self._waiting if lane.rank is not None]
         return iter([lane for _, lane in sorted(ranked, key=lambda pair: pair[0])])
 
     def note(self, lane: PoolLane) -> None:

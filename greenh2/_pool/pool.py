@@ -137,6 +137,12 @@ class Pool:
             own = copy.copy(error)
             own.__cause__ = error
             waiter.give(own)
+        self._line.note(lane)
+
+    def refuse(self, waiter: Waiter, error: TransportError) -> None:
+        """Give a waiting request an error."""
+        waiter.give(error)
+        self.serve(waiter.lane)
 
     # -- bookkeeping -------------------------------------------------------------------------------------------
 
@@ -315,7 +321,9 @@ class Pool:
         if not self._idle or not evict:
             return False
         oldest = next(iter(self._idle))
-        self._lanes[oldest.route].remove(oldest)
+        lane = self._lanes[oldest.route]
+        lane.remove(oldest)
+        self._line.note(lane)
         self._idle.pop(oldest)
         oldest.close(NEEDED)
         return True  # the permit of the evicted connection goes on with the new one

@@ -20,7 +20,8 @@ from greenh2._connection.connection import Connection
 from greenh2._pool.deadlock import Deadlocks
 
 if TYPE_CHECKING:
-    from greenh2._pool.pool import Pool, PoolLane
+    from greenh2._pool.line import PoolLane
+    from greenh2._pool.pool import Pool
 
 
 #: One connection in so many is told to drain at a time: making new ones costs more than requests do.
@@ -104,7 +105,7 @@ class Relief:
                 pool.try_again(lane)
         now = monotonic()
         drains = max(1, sum(1 for _ in pool.connections) // MOST_AT_ONCE)
-        deadlocks = Deadlocks(pool)
+        deadlocks, candidates = Deadlocks(pool), self._candidates(pool)
         confined = [lane for lane in pool.lanes if lane.waiters and lane.confined]
         for lane in [*hungry, *confined]:
             oldest = next(iter(lane.waiters), None)
@@ -114,23 +115,27 @@ class Relief:
                 continue
             if drains and len(self._draining) < len(hungry):
                 drains -= 1
-                self._drain_for(pool, lane)
+                self._drain_for(pool, lane, candidates)
         if pool.contended:
             self._start()
 
-    def _drain_for(self, pool: Pool, lane: PoolLane) -> None:
-        """Tell the least busy connection of another origin that its place is wanted."""
+    def _candidates(self, pool: Pool) -> list[tuple[Connection, PoolLane]]:
+        """Return what may drain, the least busy first; of those equally busy the oldest, so that places go round."""
         candidates = [
-            connection
-            for other in pool.lanes
-            if other is not lane and (not lane.connections or len(other.connections) > len(lane.connections))
-            for connection in other.connections
+            (connection, lane)
+            for lane in pool.lanes
+            for connection in lane.connections
             if connection.usable and not pool.is_idle(connection) and connection not in self._excused
             if connection.life.age() >= self._delay  # else it may not have served those for whom it was made
         ]
-        if candidates:
-            # of those equally busy, the one that was made first: so the places go round
-            chosen = min(candidates, key=lambda connection: (connection.streams, connection.number))
-            chosen.draining = NEEDED
-            self._draining[chosen] = 0
-            pool.update(chosen)
+        return sorted(candidates, key=lambda pair: (pair[0].streams, pair[0].number))
+
+    def _drain_for(self, pool: Pool, lane: PoolLane, candidates: list[tuple[Connection, PoolLane]]) -> None:
+        """Tell the least busy connection of another origin that its place is wanted."""
+        for connection, other in candidates:
+            richer = not lane.connections or len(other.connections) > len(lane.connections)
+            if other is not lane and richer and connection.usable:
+                connection.draining = NEEDED
+                self._draining[connection] = 0
+                pool.update(connection)
+                return
