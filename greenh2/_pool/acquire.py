@@ -54,13 +54,12 @@ def _granted(pool: Pool, waiter: Waiter) -> Grant | None:
     try:
         pool.line_up(waiter)
         while waiter.queued():
-            phase = waiter.phase
-            in_time = waiter.wait()
+            waiter.wait()
             if os.getpid() != pid:
                 raise ConnectError(
                     "the process was forked while the request waited for a connection: its parent sends it"
                 )
-            if not in_time and waiter.queued() and waiter.phase == phase:
+            if waiter.queued() and waiter.late:
                 raise _too_late(pool, waiter)
     except BaseException:
         pool.withdraw(waiter)

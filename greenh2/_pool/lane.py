@@ -51,10 +51,12 @@ class Lane(Generic[C, W]):
     """The connections, dials and waiting requests of one route."""
 
     __slots__ = (
+        "_dialed",
+        "_dialing",
         "connections",
-        "dial_told",
         "dials",
         "greeting",
+        "hurried",
         "limit",
         "multiplexed",
         "rank",
@@ -88,8 +90,11 @@ class Lane(Generic[C, W]):
         self.stumbled = 0.0
         #: Where in line for a place it was when that was noted last, if it was.
         self.rank: tuple[bool, float] | None = None
-        #: What those who wait were told last of `shares_dial`.
-        self.dial_told = False
+        #: For how long all in all there was a dial that serves all who wait, and since when there is one.
+        self._dialed = 0.0
+        self._dialing: float | None = None
+        #: Those who wait, and must be told at once when such a dial begins or ends: they would wait too long otherwise.
+        self.hurried: dict[W, None] = {}
 
     def decide(self) -> C | Choice:
         """Return the connection that the oldest waiting request should use now, or what else it should do."""
@@ -132,6 +137,18 @@ class Lane(Generic[C, W]):
         if self.multiplexed is False:
             return False
         return bool(self.dials or self.greeting)
+
+    def dialed(self, now: float) -> float:
+        """Return for how long all in all there was a dial that serves all who wait (seconds)."""
+        return self._dialed if self._dialing is None else self._dialed + now - self._dialing
+
+    def note_dial(self, now: float) -> bool:
+        """Note whether there is such a dial now; tell whether that is news."""
+        if self.shares_dial == (self._dialing is not None):
+            return False
+        self._dialed = self.dialed(now)
+        self._dialing = now if self._dialing is None else None
+        return True
 
     @property
     def stranded(self) -> bool:

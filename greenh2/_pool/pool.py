@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from time import monotonic
 
 from gevent import get_hub
 from gevent.lock import BoundedSemaphore
@@ -287,10 +288,9 @@ class Pool:
         self._line.note(lane)
 
     def _tell_phase(self, lane: PoolLane) -> None:
-        """Let those who wait look at their other timer when a dial begins or ends that serves them too."""
-        if lane.waiters and lane.dial_told != lane.shares_dial:
-            lane.dial_told = lane.shares_dial
-            for waiter in lane.waiters:
+        """Note when a dial begins or ends that serves all who wait, and tell those who must know."""
+        if lane.waiters and lane.note_dial(monotonic()):
+            for waiter in lane.hurried:
                 waiter.bell.ring()
 
     def _serve_places(self) -> None:

@@ -98,14 +98,36 @@ class Waiter:
         ]
         return min((bound for bound in bounds if bound is not None), default=None)
 
-    def wait(self) -> bool:
-        """Wait for the bell as long as the present phase allows; False when its time is over.  Switches greenlets."""
-        phase = self.phase
+    @property
+    def late(self) -> bool:
+        """Whether the time of the present phase is over."""
+        left = self.left(self.phase)
+        return left is not None and left <= 0
+
+    def wait(self) -> None:
+        """Wait for the bell, at most as long as the present phase allows.  Switches greenlets.
+
+        A phase that begins meanwhile may allow less.  If it could be half as much, the wait ends when it would be over,
+        to look again; if it could be less still, the lane tells.  So a dial that begins or ends wakes few, and whoever
+        is woken for nothing is so a few times.
+        """
+        lane, phase = self.lane, self.phase
+        seconds, other = self.left(phase), self.left("pool" if phase == "connect" else "connect")
+        if other is not None and (seconds is None or other < seconds):
+            if seconds is not None and other >= seconds / 2:
+                seconds = other
+            else:
+                lane.hurried[self] = None
         before = monotonic()
+        dialed = lane.dialed(before)
         try:
-            return self.bell.wait(self.left(phase))
+            self.bell.wait(seconds)
         finally:
-            self.spent[phase] += monotonic() - before
+            lane.hurried.pop(self, None)
+            now = monotonic()
+            connecting = lane.dialed(now) - dialed
+            self.spent["connect"] += connecting
+            self.spent["pool"] += now - before - connecting
 
     @property
     def phase(self) -> str:
