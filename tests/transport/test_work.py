@@ -70,11 +70,10 @@ def test_one_request_after_another_takes_few_calls_and_switches(
         for _ in range(50):
             client.get(url)
     assert counted["send"] == 50
-    assert (
-        counted["recv"] <= 2.2 * 50
-    )  # one tells whether the connection is still alive, the other brings the answer
-    assert counted[SWITCHES] <= 2.5 * 50
-    assert counted[CALLS] <= 330 * 50
+    # One tells whether the connection is still alive, another brings the answer; its body may come a moment later.
+    assert counted["recv"] <= 3.1 * 50
+    assert counted[SWITCHES] <= 4.3 * 50
+    assert counted[CALLS] <= 370 * 50
 
 
 def test_many_greenlets_share_their_trips_to_the_kernel(
