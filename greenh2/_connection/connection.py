@@ -222,10 +222,10 @@ class Connection(Flow):
         if self._by_stream and self.protocol.wants_data:
             self.channel.watch(self._on_readable)
 
-    @property
-    def heard(self) -> float:
-        """When any byte last arrived of the only exchange there can be (HTTP/1.1); 0.0 where there can be several."""
-        return 0.0 if self.protocol.multiplexed else self.life.heard
+    def heard(self, stream_id: int) -> float:
+        """Return when any byte last arrived if it may be of this exchange's answer, else 0.0."""
+        arriving = self.protocol.arriving(stream_id, more=self.channel.midway > 0)
+        return self.life.heard if arriving else 0.0
 
     def catch_up(self) -> None:
         """Take what has arrived while somebody held up the loop, before it is called late."""

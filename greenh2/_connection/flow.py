@@ -173,6 +173,8 @@ class Flow:
             else:
                 data = channel.read()
                 if data is None and not channel.ended:
+                    if channel.midway > self.life.heard and self.life.sign():
+                        self._settle()
                     return False
                 cleared = self.life.sign()
                 events = self._understand(protocol.receive, data) if data else []

@@ -66,6 +66,8 @@ class Channel:
         #: How many bytes the kernel has taken so far, and when it last took any (`time.monotonic`).
         self.taken = 0
         self.progressed = 0.0
+        #: When a part of a TLS record last came that is not whole yet (`time.monotonic`); 0.0 where the last one is.
+        self.midway = 0.0
         #: Whether the peer has ended its side; `read` still returns what came before.
         self.ended = False
         self.closed = False
@@ -163,6 +165,8 @@ class Channel:
             if not arrived and self._all_decrypted(self._tls):
                 return None
             data = self._decrypt(self._tls)
+            if arrived:
+                self.midway = monotonic() if data is None else 0.0
             if data is not None or not arrived:
                 return data
         return None  # there may be more, of which the kernel will tell: others have a turn first
