@@ -16,7 +16,7 @@ import gevent
 from greenh2._connection.exchange import Exchange, own_error
 from greenh2._connection.flow import Flow
 from greenh2._connection.life import PAYLOAD
-from greenh2._errors import CloseError, RemoteProtocolError, TransportError
+from greenh2._errors import CloseError, LocalProtocolError, RemoteProtocolError, TransportError
 from greenh2._models.route import Route
 from greenh2._models.trace import log, logger
 from greenh2._net.channel import Channel
@@ -176,12 +176,18 @@ class Connection(Flow):
         self.channel.abandon()
 
     def begin(self, exchange: Exchange, head: RequestHead, *, end: bool) -> int:
-        """Put a request's head on its way and return the stream's number."""
+        """Put a request's head on its way, and return the stream's number, which the exchange has from then on."""
         if not self.admits():
             raise RemoteProtocolError(
                 f"the connection to {self.route.origin} ended before the request was sent", unprocessed=True
             )
-        stream_id = self.protocol.open(head, end=end)
+        try:
+            exchange.stream_id = stream_id = self.protocol.open(head, end=end)
+        except LocalProtocolError:
+            raise  # which left no trace
+        except BaseException as exc:
+            self._tear(exc)
+            raise
         self._by_stream[stream_id] = exchange
         self.channel.watch(self._on_readable)
         self._depart(exchange)
@@ -238,7 +244,7 @@ class Connection(Flow):
         if self.orphaned:
             self.abandon()
             return
-        if exchange.stream_id in self._by_stream:
+        if exchange.stream_id:
             self.protocol.cancel(exchange.stream_id)
             self.flush_soon()
         self._forget(exchange)

@@ -128,7 +128,7 @@ class Exchange:
         The caller closes the exchange on any error.
         """
         end = body.length == 0
-        self.stream_id = self._connection.begin(self, head, end=end)
+        self._connection.begin(self, head, end=end)
         if not end:
             self._chunks = body.chunks()
             self._body, self._declared = body, declared

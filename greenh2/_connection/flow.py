@@ -81,8 +81,10 @@ class Flow:
     def flush_soon(self) -> None:
         """Send, once in this turn of the loop, all that greenlets have put on its way."""
         if not self._flush_due and self._hub.loop is not None:
-            self._flush_due = True
             self._hub.loop.run_callback(self._on_turn)
+            self._flush_due = (
+                True  # not before: a handler of signals may raise between, and nothing would ever leave
+            )
 
     def _on_turn(self) -> None:
         if self._flush_due and not self.orphaned:  # else it was done already, or it is the parent's to do
