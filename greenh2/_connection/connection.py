@@ -21,7 +21,7 @@ from greenh2._models.route import Route
 from greenh2._models.trace import log, logger
 from greenh2._net.channel import Channel
 from greenh2._net.clock import Clock
-from greenh2._net.threads import native_thread
+from greenh2._net.threads import call_in, native_thread
 from greenh2._protocol.events import (
     CapacityChanged,
     ConnectionFailed,
@@ -253,12 +253,12 @@ class Connection(Flow):
     def leave_soon(self, exchange: Exchange) -> None:
         """End an exchange from the loop: for finalizers and other threads."""
         if not self.orphaned:
-            self._hub.loop.run_callback_threadsafe(exchange.close_in_loop)
+            call_in(self._hub, exchange.close_in_loop)
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Call a function in a greenlet of its own: for finalizers and other threads."""
         if not self.orphaned:
-            self._hub.loop.run_callback_threadsafe(gevent.spawn, function)
+            call_in(self._hub, gevent.spawn, function)
 
     # -- what the flow brings ------------------------------------------------------------------------------------
 
