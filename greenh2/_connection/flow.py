@@ -197,6 +197,8 @@ class Flow:
                 self._count_answers(channel.unsent - unsent)
             if cleared and not self.closed:
                 self._settle()
+            if channel.broken is not None and not protocol.backlog and not self.closed:
+                return self._take()  # which tells so: nothing more may arrive to wake us
         return protocol.backlog or not channel.ended
 
     def _count_answers(self, size: int) -> None:

@@ -52,7 +52,8 @@ class Channel:
         self._pid = os.getpid()
         self._hub = get_hub()
         self._tls: ssl.SSLObject | None = None
-        self._tls_error: ssl.SSLError | None = None
+        #: How TLS was broken: the next `read` raises ReadError.
+        self.broken: ssl.SSLError | None = None
         self._out = bytearray()
         #: What TLS takes when the peer, which wants a new handshake, has said more (TLS 1.2; RFC 5246 section 7.4.1.1).
         self._held = bytearray()
@@ -185,15 +186,15 @@ class Channel:
 
     def _all_decrypted(self, tls: ssl.SSLObject) -> bool:
         """Tell whether TLS would have nothing to say but that it wants more, which costs an exception."""
-        if self.ended or self._tls_error is not None:
+        if self.ended or self.broken is not None:
             return False
         return not self._cipher_in.pending and not tls.pending()
 
     def _decrypt(self, tls: ssl.SSLObject) -> bytes | None:
         pieces: list[bytes] = []
         try:
-            if self._tls_error is not None:
-                raise self._tls_error
+            if self.broken is not None:
+                raise self.broken
             while piece := tls.read(_RECORDS):
                 pieces.append(piece)
                 if not self._cipher_in.pending and not tls.pending():
@@ -206,7 +207,7 @@ class Channel:
         except ssl.SSLEOFError:
             self.ended = True
         except ssl.SSLError as exc:
-            self._tls_error = exc  # OpenSSL would call it an end from now on
+            self.broken = exc  # OpenSSL would call it an end from now on
             if not pieces:
                 raise ReadError(f"TLS from {self._peer} is broken: {exc}") from exc
         finally:
