@@ -224,7 +224,7 @@ class Exchange:
                 self._delayed = self._delayed and channel.taken < self._departs_at
             phase: Phase = "read" if self._chunks is None and not self._delayed else "write"
             if phase == "read":
-                since = max(since, self._encouraged, self._connection.heard(self.stream_id))
+                since = max(since, self._encouraged)
             held_up = self._chunks is not None and self._connection.congested
             left = _left(deadline, phase, since)
             if left is None or left > 0:
@@ -233,6 +233,8 @@ class Exchange:
             elif not caught_up:
                 self._connection.catch_up()
                 caught_up = True
+                if phase == "read":  # looked at no sooner: of most answers nothing is ever late
+                    since = max(since, self._connection.heard(self.stream_id))
             else:
                 self._connection.distrust(since)
                 raise deadline.error(phase, self._stalled(phase, monotonic() - since))
