@@ -14,22 +14,15 @@ import socket
 import ssl
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
+from typing import cast
 
 from gevent import get_hub
 
 from greenh2._errors import ReadError, ServerDisconnected
 from greenh2._net.bell import SHORTEST, Leash
+from greenh2._net.watcher import SocketWatcher, Watcher, keep_on
 
 _READ, _WRITE = 1, 2
-
-
-class Watcher(Protocol):
-    """What is used of a gevent watcher."""
-
-    def start(self, callback: Callable[[], None]) -> None: ...
-    def stop(self) -> None: ...
-    def close(self) -> None: ...
 
 
 #: One call to the kernel takes at most this much (bytes).
@@ -58,7 +51,7 @@ class Channel:
         #: What TLS takes when the peer, which wants a new handshake, has said more (TLS 1.2; RFC 5246 section 7.4.1.1).
         self._held = bytearray()
         self._answers = 0
-        self._reader: Watcher = self._hub.loop.io(sock.fileno(), _READ)
+        self._reader = cast("SocketWatcher", self._hub.loop.io(sock.fileno(), _READ))
         self._writer: Watcher | None = None
         self._later: Watcher | None = None
         self._watching = False
@@ -230,7 +223,7 @@ class Channel:
         """Call back in the hub whenever something may be read, until `unwatch`."""
         if not self._watching and not self.closed:
             self._watching = True
-            self._reader.start(callback)
+            keep_on(self._reader, callback)
 
     def unwatch(self) -> None:
         """Stop calling back."""
