@@ -35,7 +35,7 @@ from greenh2._models.transport import BaseTransport
 from greenh2._models.url import URL
 from greenh2._net.process import pause, tell_gevent
 from greenh2._net.sockets import SocketOption, SocketSettings
-from greenh2._net.threads import this_thread
+from greenh2._net.threads import call_in, this_thread
 from greenh2._net.trust import CertTypes, TlsSettings, authorities, cert_files, check_files
 from greenh2._pool.acquire import acquire
 from greenh2._pool.pool import Pool
@@ -217,7 +217,7 @@ class HTTPTransport(BaseTransport):
             if at_once and hub is get_hub():
                 act(pool)
             else:
-                hub.loop.run_callback_threadsafe(act, pool)
+                call_in(hub, act, pool)
 
     def close(self) -> None:
         """Close every connection and wake every request that waits with CloseError.  Never switches.

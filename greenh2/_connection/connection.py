@@ -16,12 +16,12 @@ import gevent
 from greenh2._connection.exchange import Exchange, own_error
 from greenh2._connection.flow import Flow
 from greenh2._connection.life import PAYLOAD
-from greenh2._errors import CloseError, RemoteProtocolError, TransportError
+from greenh2._errors import CloseError, LocalProtocolError, RemoteProtocolError, TransportError
 from greenh2._models.route import Route
 from greenh2._models.trace import log, logger
 from greenh2._net.channel import Channel
 from greenh2._net.clock import Clock
-from greenh2._net.threads import native_thread
+from greenh2._net.threads import call_in, native_thread
 from greenh2._protocol.events import (
     CapacityChanged,
     ConnectionFailed,
@@ -176,12 +176,18 @@ class Connection(Flow):
         self.channel.abandon()
 
     def begin(self, exchange: Exchange, head: RequestHead, *, end: bool) -> int:
-        """Put a request's head on its way and return the stream's number."""
+        """Put a request's head on its way, and return the stream's number, which the exchange has from then on."""
         if not self.admits():
             raise RemoteProtocolError(
                 f"the connection to {self.route.origin} ended before the request was sent", unprocessed=True
             )
-        stream_id = self.protocol.open(head, end=end)
+        try:
+            exchange.stream_id = stream_id = self.protocol.open(head, end=end)
+        except LocalProtocolError:
+            raise  # which left no trace
+        except BaseException as exc:
+            self._tear(exc)
+            raise
         self._by_stream[stream_id] = exchange
         self.channel.watch(self._on_readable)
         self._depart(exchange)
@@ -222,10 +228,10 @@ class Connection(Flow):
         if self._by_stream and self.protocol.wants_data:
             self.channel.watch(self._on_readable)
 
-    @property
-    def heard(self) -> float:
-        """When any byte last arrived of the only exchange there can be (HTTP/1.1); 0.0 where there can be several."""
-        return 0.0 if self.protocol.multiplexed else self.life.heard
+    def heard(self, stream_id: int) -> float:
+        """Return when any byte last arrived if it may be of this exchange's answer, else 0.0."""
+        arriving = self.protocol.arriving(stream_id, more=self.channel.midway > 0)
+        return self.life.heard if arriving else 0.0
 
     def catch_up(self) -> None:
         """Take what has arrived while somebody held up the loop, before it is called late."""
@@ -238,7 +244,7 @@ class Connection(Flow):
         if self.orphaned:
             self.abandon()
             return
-        if exchange.stream_id in self._by_stream:
+        if exchange.stream_id:
             self.protocol.cancel(exchange.stream_id)
             self.flush_soon()
         self._forget(exchange)
@@ -247,12 +253,12 @@ class Connection(Flow):
     def leave_soon(self, exchange: Exchange) -> None:
         """End an exchange from the loop: for finalizers and other threads."""
         if not self.orphaned:
-            self._hub.loop.run_callback_threadsafe(exchange.close_in_loop)
+            call_in(self._hub, exchange.close_in_loop)
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Call a function in a greenlet of its own: for finalizers and other threads."""
         if not self.orphaned:
-            self._hub.loop.run_callback_threadsafe(gevent.spawn, function)
+            call_in(self._hub, gevent.spawn, function)
 
     # -- what the flow brings ------------------------------------------------------------------------------------
 

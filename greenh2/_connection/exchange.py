@@ -128,7 +128,7 @@ class Exchange:
         The caller closes the exchange on any error.
         """
         end = body.length == 0
-        self.stream_id = self._connection.begin(self, head, end=end)
+        self._connection.begin(self, head, end=end)
         if not end:
             self._chunks = body.chunks()
             self._body, self._declared = body, declared
@@ -217,21 +217,25 @@ class Exchange:
             if self._send_piece():
                 return
         channel = self._connection.channel
-        since, held_up = monotonic(), False
+        since, held_up, caught_up = monotonic(), False, False
         while not self._has_news():
             if held_up or self._delayed:  # by the kernel: slow is not stalled
                 since = max(since, channel.progressed)
                 self._delayed = self._delayed and channel.taken < self._departs_at
             phase: Phase = "read" if self._chunks is None and not self._delayed else "write"
             if phase == "read":
-                since = max(since, self._encouraged, self._connection.heard)
+                since = max(since, self._encouraged)
             held_up = self._chunks is not None and self._connection.congested
             left = _left(deadline, phase, since)
             if left is None or left > 0:
                 self._bell.wait(left)
-                continue
-            self._connection.catch_up()
-            if not self._has_news():
+                caught_up = False
+            elif not caught_up:
+                self._connection.catch_up()
+                caught_up = True
+                if phase == "read":  # looked at no sooner: of most answers nothing is ever late
+                    since = max(since, self._connection.heard(self.stream_id))
+            else:
                 self._connection.distrust(since)
                 raise deadline.error(phase, self._stalled(phase, monotonic() - since))
 

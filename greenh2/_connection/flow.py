@@ -81,8 +81,9 @@ class Flow:
     def flush_soon(self) -> None:
         """Send, once in this turn of the loop, all that greenlets have put on its way."""
         if not self._flush_due and self._hub.loop is not None:
-            self._flush_due = True
             self._hub.loop.run_callback(self._on_turn)
+            # Not before: a handler of signals may raise between, and nothing would ever leave.
+            self._flush_due = True
 
     def _on_turn(self) -> None:
         if self._flush_due and not self.orphaned:  # else it was done already, or it is the parent's to do
@@ -173,6 +174,8 @@ class Flow:
             else:
                 data = channel.read()
                 if data is None and not channel.ended:
+                    if channel.midway > self.life.heard and self.life.sign():
+                        self._settle()
                     return False
                 cleared = self.life.sign()
                 events = self._understand(protocol.receive, data) if data else []
@@ -193,6 +196,8 @@ class Flow:
                 self._count_answers(channel.unsent - unsent)
             if cleared and not self.closed:
                 self._settle()
+            if channel.broken is not None and not protocol.backlog and not self.closed:
+                return self._take()  # which tells so: nothing more may arrive to wake us
         return protocol.backlog or not channel.ended
 
     def _count_answers(self, size: int) -> None:

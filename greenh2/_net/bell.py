@@ -7,9 +7,7 @@ comes too late hits nobody.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
 
 from gevent import get_hub
 from gevent.hub import Waiter
@@ -24,14 +22,6 @@ LONGEST = 1e9
 def end_of(seconds: float | None, since: float | None = None) -> float | None:
     """Return when so many seconds are over that began then, or now (`time.monotonic`); None without bound."""
     return None if seconds is None else (monotonic() if since is None else since) + seconds
-
-
-class Watcher(Protocol):
-    """What is used of a gevent watcher."""
-
-    def start(self, callback: Callable[[], None]) -> None: ...
-    def stop(self) -> None: ...
-    def close(self) -> None: ...
 
 
 class Bell:

@@ -13,12 +13,13 @@ import os
 import socket
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gevent import get_hub
 
 from greenh2._errors import ReadError, ServerDisconnected
-from greenh2._net.bell import SHORTEST, Leash, Watcher
+from greenh2._net.bell import SHORTEST, Leash
+from greenh2._net.watcher import SocketWatcher, Watcher, keep_on
 
 if TYPE_CHECKING:
     import ssl  # noqa: TC004  # `start_tls` brings it: plain connections never need it, and it takes long
@@ -45,12 +46,13 @@ class Channel:
         self._pid = os.getpid()
         self._hub = get_hub()
         self._tls: ssl.SSLObject | None = None
-        self._tls_error: ssl.SSLError | None = None
+        #: How TLS was broken: the next `read` raises ReadError.
+        self.broken: ssl.SSLError | None = None
         self._out = bytearray()
         #: What TLS takes when the peer, which wants a new handshake, has said more (TLS 1.2; RFC 5246 section 7.4.1.1).
         self._held = bytearray()
         self._answers = 0
-        self._reader: Watcher = self._hub.loop.io(sock.fileno(), _READ)
+        self._reader = cast("SocketWatcher", self._hub.loop.io(sock.fileno(), _READ))
         self._writer: Watcher | None = None
         self._later: Watcher | None = None
         self._watching = False
@@ -59,6 +61,8 @@ class Channel:
         #: How many bytes the kernel has taken so far, and when it last took any (`time.monotonic`).
         self.taken = 0
         self.progressed = 0.0
+        #: When a part of a TLS record last came that is not whole yet (`time.monotonic`); 0.0 where the last one is.
+        self.midway = 0.0
         #: Whether the peer has ended its side; `read` still returns what came before.
         self.ended = False
         self.closed = False
@@ -159,6 +163,8 @@ class Channel:
             if not arrived and self._all_decrypted(self._tls):
                 return None
             data = self._decrypt(self._tls)
+            if arrived:
+                self.midway = monotonic() if data is None else 0.0
             if data is not None or not arrived:
                 return data
         return None  # there may be more, of which the kernel will tell: others have a turn first
@@ -177,15 +183,15 @@ class Channel:
 
     def _all_decrypted(self, tls: ssl.SSLObject) -> bool:
         """Tell whether TLS would have nothing to say but that it wants more, which costs an exception."""
-        if self.ended or self._tls_error is not None:
+        if self.ended or self.broken is not None:
             return False
         return not self._cipher_in.pending and not tls.pending()
 
     def _decrypt(self, tls: ssl.SSLObject) -> bytes | None:
         pieces: list[bytes] = []
         try:
-            if self._tls_error is not None:
-                raise self._tls_error
+            if self.broken is not None:
+                raise self.broken
             while piece := tls.read(_RECORDS):
                 pieces.append(piece)
                 if not self._cipher_in.pending and not tls.pending():
@@ -198,7 +204,7 @@ class Channel:
         except ssl.SSLEOFError:
             self.ended = True
         except ssl.SSLError as exc:
-            self._tls_error = exc  # OpenSSL would call it an end from now on
+            self.broken = exc  # OpenSSL would call it an end from now on
             if not pieces:
                 raise ReadError(f"TLS from {self._peer} is broken: {exc}") from exc
         finally:
@@ -221,7 +227,7 @@ class Channel:
         """Call back in the hub whenever something may be read, until `unwatch`."""
         if not self._watching and not self.closed:
             self._watching = True
-            self._reader.start(callback)
+            keep_on(self._reader, callback)
 
     def unwatch(self) -> None:
         """Stop calling back."""

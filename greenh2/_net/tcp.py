@@ -13,10 +13,11 @@ import gevent
 from gevent.monkey import get_original
 
 from greenh2._errors import ConnectError, ConnectTimeout
-from greenh2._net.bell import Leash, Watcher, end_of
+from greenh2._net.bell import Leash, end_of
 from greenh2._net.dns import Address, Resolver, literal
 from greenh2._net.lookup import Lookup
 from greenh2._net.sockets import SocketSettings
+from greenh2._net.watcher import Watcher
 
 _StandardSocket: type[socket.socket] = get_original("socket", "socket")
 #: RFC 8305 section 5: the recommended Connection Attempt Delay (seconds).

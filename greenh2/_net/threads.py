@@ -1,14 +1,17 @@
-"""Whether a native thread is still there, told without asking the interpreter for all of them.
+"""Other native threads: how to call something in their loops, and whether they are still there.
 
-`sys._current_frames()` would tell too; but it holds a lock of the interpreter while it makes objects, so that the
-collector may run in it, and a finalizer that asks as well would wait for itself.
+The interpreter is not asked for all of them: `sys._current_frames()` would tell too, but it holds a lock of the
+interpreter while it makes objects, so that the collector may run in it, and a finalizer that asks as well would wait
+for itself.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 
+from gevent.hub import Hub
 from gevent.monkey import get_original
 
 
@@ -30,3 +33,14 @@ def this_thread() -> Callable[[], object | None]:
     if thread is None:
         thread = _local.thread = _Thread()
     return weakref.ref(thread)
+
+
+def call_in(hub: Hub, function: Callable[..., object], *arguments: object) -> None:
+    """Call a function in the loop of a hub, whose thread may be another one; not at all where that loop is gone.
+
+    Never switches.  The other thread may be destroying its loop at this moment, which no lock of ours could prevent.
+    """
+    loop = hub.loop
+    if loop is not None:
+        with suppress(AttributeError, ValueError):  # libuv's, and libev's, that it is destroyed
+            loop.run_callback_threadsafe(function, *arguments)

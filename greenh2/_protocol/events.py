@@ -205,6 +205,12 @@ class Protocol(Interface):
     def begun(self, stream_id: int) -> bool:
         """Whether anything of the answer has arrived, also after the connection has failed; False before `open`."""
 
+    def arriving(self, stream_id: int, *, more: bool) -> bool:
+        """Whether the bytes that came last may be a part of what this stream waits for.
+
+        ``more``: others came behind them that cannot be read yet, a part of a record of TLS.
+        """
+
     def sendable(self, stream_id: int) -> int:
         """Return how many bytes of body may be sent now."""
 

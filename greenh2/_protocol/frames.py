@@ -86,6 +86,17 @@ class FrameSplitter:
         """Whether the peer's SETTINGS have arrived."""
         return self._started
 
+    def may_be_of(self, stream_id: int, *, more: bool) -> bool:
+        """Tell whether the bytes that came last may be a part of a frame of this stream that is not whole yet.
+
+        ``more``: others came behind them that cannot be read yet.
+        """
+        if len(self._buffer) >= FRAME_HEADER:
+            return int.from_bytes(self._buffer[5:FRAME_HEADER], "big") & 0x7FFFFFFF == stream_id
+        if self._block is not None:
+            return self._block.stream_id == stream_id
+        return more or bool(self._buffer)
+
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Yield the frames that are complete now; raises FrameViolation.
 

@@ -51,7 +51,9 @@ class BoundedEncoder(Encoder):
         size = min(value, MAX_ENCODER_TABLE)
         if size != self.header_table.maxsize:  # set to what it is, hpack would forget a change that it owes
             self.header_table.maxsize = size
-            self.table_size_changes.append(size)
+            # RFC 7541 section 4.2: of all that is owed the least and the last; one between may be no longer allowed.
+            least = min(self.table_size_changes, default=size)
+            self.table_size_changes = [least, size] if least < size else [size]
 
 
 class WatchedTable(HeaderTable):

@@ -103,6 +103,9 @@ class Http1Protocol:
     def begun(self, stream_id: int) -> bool:
         return self._started and stream_id == self._stream
 
+    def arriving(self, stream_id: int, *, more: bool) -> bool:
+        return stream_id == self._stream
+
     def sendable(self, stream_id: int) -> int:
         return _PIECE if self._sending and stream_id == self._stream else 0
 

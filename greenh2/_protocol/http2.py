@@ -130,6 +130,9 @@ class Http2Protocol:
         stream = self._streams.get(stream_id)
         return stream_id in self._begun if stream is None else stream.answer.begun
 
+    def arriving(self, stream_id: int, *, more: bool) -> bool:
+        return self._splitter.may_be_of(stream_id, more=more)
+
     def sendable(self, stream_id: int) -> int:
         stream = self._streams.get(stream_id)
         if stream is None or stream.local_done:

@@ -11,7 +11,7 @@ from tests.connection.test_upload import BOTH, HEAD_END, OK, endless
 from tests.support.badnet import Relay
 from tests.support.clients import MakeClient
 from tests.support.origins import OriginFactory
-from tests.support.rawserver import data
+from tests.support.rawserver import RawServers, data
 
 
 def goaway(last: int, code: ErrorCodes = ErrorCodes.NO_ERROR) -> GoAwayFrame:
@@ -142,16 +142,61 @@ def test_an_answer_and_the_end_in_one_go_are_an_answer(talk: Converse) -> None:
     it.peer.expect_end()
 
 
+BROKEN_RECORD = b"\x17\x03\x03\x00\x20" + bytes(32)
+
+
 def test_broken_tls_behind_the_data_is_an_error_and_no_end(talk: Converse) -> None:
     it = talk("http1")
     job = it.request()
     it.peer.read_until(HEAD_END)
-    it.peer.send_cipher(
-        it.peer.encrypt(b"HTTP/1.1 200 OK\r\n\r\nsome of it") + b"\x17\x03\x03\x00\x20" + bytes(32)
-    )
+    it.peer.send_cipher(it.peer.encrypt(b"HTTP/1.1 200 OK\r\n\r\nsome of it") + BROKEN_RECORD)
     it.peer.half_close()
     with pytest.raises(greenh2.ReadError, match=r"TLS from .* is broken"):
         job.get()
+
+
+@BOTH
+@pytest.mark.parametrize("size", [10, 2_000_000])
+def test_broken_tls_behind_the_data_is_told_though_nothing_comes_after_it(
+    talk: Converse, protocol: str, size: int
+) -> None:
+    it = talk(protocol, timeout=None)
+    job = it.request()
+    if protocol == "h2":
+        stream_id = it.peer.expect_request().stream_id
+        frames = [data(stream_id, bytes(10)) for _ in range(size // 10_000 + 1)]
+        words = it.peer.head(stream_id).serialize() + b"".join(frame.serialize() for frame in frames)
+    else:
+        it.peer.read_until(HEAD_END)
+        words = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n.\r\n" * (size // 10)
+    it.peer.send_cipher(it.peer.encrypt(words) + BROKEN_RECORD)
+    with pytest.raises(greenh2.ReadError, match=r"TLS from .* is broken"):
+        job.get(timeout=10.0)
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+@pytest.mark.parametrize("http2", [True, False], ids=["h2", "http1"])
+def test_a_reset_behind_the_data_is_told_though_nothing_comes_after_it(
+    raw_server: RawServers, make_client: MakeClient, http2: bool, size: int
+) -> None:
+    server = raw_server(tls=False)
+    client = make_client(timeout=None, http2="prior-knowledge" if http2 else False)
+    job = gevent.spawn(client.get, server.url)
+    peer = server.accept()
+    if http2:
+        peer.greet()
+        stream_id = peer.expect_request().stream_id
+        frames = [data(stream_id, bytes(10_000)) for _ in range(size // 10_000 + 1)]
+        words = peer.head(stream_id).serialize() + b"".join(frame.serialize() for frame in frames)
+    else:
+        peer.read_until(HEAD_END)
+        words = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(size)
+    peer.send_at_once(
+        words
+    )  # and no other greenlet runs before the reset: the client's loop hears of both at once
+    peer.abort()
+    with pytest.raises(greenh2.ServerDisconnected, match="was lost"):
+        job.get(timeout=10.0)
 
 
 @BOTH

@@ -129,11 +129,26 @@ def test_a_size_that_changes_nothing_is_not_told() -> None:
     assert encoder.encode(FIELDS) == Encoder().encode(FIELDS)
 
 
-def test_every_change_since_the_last_fields_is_told() -> None:
-    encoder = BoundedEncoder()
-    for size in (100, 2**16, 2**17):
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ((100, 2**16, 2**17), b"\x3f\x45\x3f\xe1\x1f"),  # 100, then 4,096
+        ((0, 4096, 1), b"\x20\x21"),
+        ((100, 1), b"\x21"),
+        ((50, 100, 60), b"\x3f\x13\x3f\x1d"),
+        ((0, 1) * 5000, b"\x20\x21"),
+    ],
+)
+def test_of_all_changes_since_the_last_fields_the_least_and_the_last_are_told(
+    sizes: tuple[int, ...], told: bytes
+) -> None:
+    encoder, decoder = BoundedEncoder(), Decoder()
+    for size in sizes:
         encoder.header_table_size = size
-    assert encoder.encode(FIELDS).startswith(b"\x3f\x45\x3f\xe1\x1f")  # 100, then 4,096
+    decoder.max_allowed_table_size = encoder.header_table_size  # a larger one would be refused
+    block = encoder.encode(FIELDS)
+    assert block == told + Encoder().encode(FIELDS)
+    assert decoder.decode(block, raw=True) == FIELDS
 
 
 def test_a_change_is_told_also_if_the_same_size_is_set_twice() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Generator, Iterable, Iterator
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import quote
 
+import urllib3.exceptions as beneath
 from requests.models import PreparedRequest
 from urllib3.util import SKIP_HEADER, Timeout
 
@@ -18,6 +20,8 @@ from greenh2._models.request import Request
 # What needs no escape in a path, and in a query (RFC 3986 sections 3.3 and 3.4).
 _IN_PATH: Final = "!$&'()*+,;=:@/"
 _IN_QUERY: Final = f"{_IN_PATH}?"
+# What urllib3 takes for trouble of the connection, whoever has raised it.
+_TROUBLE: Final = (OSError, HTTPException, beneath.ProtocolError, beneath.TimeoutError, beneath.SSLError)
 _ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 
 
@@ -71,6 +75,29 @@ def timeout_of(timeout: Any) -> ours.Timeout:
     return ours.Timeout(connect=connect, read=read, write=read, pool=connect)
 
 
+class BrokenBody(Exception):
+    """Whoever makes the body of a request has failed as a connection may fail; the `__cause__` is what was raised."""
+
+
+class _Source(Body):
+    """A body that a user makes while it is sent, and whose failures are told from those of the connection."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self.length = body.length
+        self.replayable = body.replayable
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return the chunks.  Iterating raises BrokenBody, and whatever else their maker raises."""
+        try:
+            yield from self._body.chunks()
+        except _TROUBLE as exc:
+            raise BrokenBody(f"the body of the request failed: {exc!r}") from exc
+
+    def close(self) -> None:
+        self._body.close()
+
+
 class _Encoded:
     """The pieces of an iterable, text as UTF-8."""
 
@@ -103,13 +130,13 @@ def _body(body: Any) -> Body | None:
         case bytes() | bytearray() | memoryview():
             return BytesBody(bytes(body))
         case io.TextIOBase():
-            return FileBody(_TextFile(body))
+            return _Source(FileBody(_TextFile(body)))
         case _ if hasattr(body, "read"):
-            return FileBody(body)
+            return _Source(FileBody(body))
         case Iterator():
-            return IterableBody(_once(body))
+            return _Source(IterableBody(_once(body)))
         case Iterable():
-            return IterableBody(_Encoded(body))
+            return _Source(IterableBody(_Encoded(body)))
         case _:
             raise TypeError(
                 f"the body of a request is bytes, str, a file or an iterable, not {type(body).__name__}"

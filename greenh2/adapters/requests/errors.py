@@ -92,6 +92,19 @@ def _unconnected(error: ours.ConnectError, place: Any) -> beneath.HTTPError:
     return beneath.NewConnectionError(place, str(error))
 
 
+def of_a_source(error: BaseException | None) -> beneath.HTTPError:
+    """Return the error that urllib3 makes of one that the maker of a request's body has raised; that is its cause."""
+    match error:
+        case beneath.HTTPError():
+            return error
+        case ssl.SSLError():
+            found: beneath.HTTPError = beneath.SSLError(error)
+        case _:
+            found = beneath.ProtocolError("Connection aborted.", error)
+    found.__cause__ = error
+    return found
+
+
 def of_a_body(error: ours.HTTPError | ours.StreamClosed, place: Any, url: str) -> beneath.HTTPError:
     """Return the error that urllib3 would have raised while a body is read; to be raised from ours."""
     if isinstance(error, (ours.ReadTimeout, ours.TotalTimeout)):

@@ -16,7 +16,8 @@ from urllib3.util import Retry
 from greenh2._errors import HTTPError as OurError
 from greenh2._errors import StreamClosed
 from greenh2._models.response import Response
-from greenh2.adapters.requests.errors import Place, of_a_body
+from greenh2.adapters.requests.bodies import BrokenBody
+from greenh2.adapters.requests.errors import Place, of_a_body, of_a_source
 
 _VERSIONS = {b"HTTP/2": 20, b"HTTP/1.0": 10}
 #: What is read of a response that is not wanted, so that an HTTP/1.1 connection can go on (bytes).
@@ -150,6 +151,8 @@ class BodyFile:
         except (OurError, StreamClosed) as exc:  # the second where another greenlet has closed it meanwhile
             # The RawResponse closes this then.
             raise of_a_body(exc, self._place, self._url) from exc
+        except BrokenBody as exc:  # of the request, which is still being sent
+            raise of_a_source(exc.__cause__) from exc.__cause__
         if not piece:
             self.close()
         return piece

@@ -15,7 +15,8 @@ from greenh2._models.request import Request
 from greenh2._models.route import DEFAULT_PORTS
 from greenh2._models.timeouts import Deadline
 from greenh2.adapters._lines import Line
-from greenh2.adapters.requests.errors import Place, in_requests, in_urllib3
+from greenh2.adapters.requests.bodies import BrokenBody
+from greenh2.adapters.requests.errors import Place, in_requests, in_urllib3, of_a_source
 from greenh2.adapters.requests.raw import RawResponse
 
 
@@ -54,7 +55,7 @@ class Sending:
         while True:
             try:
                 raw = self._attempt(retries)
-            except TransportError as exc:
+            except (TransportError, BrokenBody) as exc:
                 retries = self._after_error(exc, retries)
                 pause = retries.get_backoff_time()
             else:
@@ -82,17 +83,20 @@ class Sending:
             response, method=self._method, url=self._target, place=self._place, retries=retries
         )
 
-    def _after_error(self, error: TransportError, retries: Retry) -> Retry:
+    def _after_error(self, error: TransportError | BrokenBody, retries: Retry) -> Retry:
         """Return the repeats that are left; raise requests' error when there is none for this one."""
-        told_so = in_urllib3(error, self._place, self._target)
+        if isinstance(error, BrokenBody):
+            cause, told_so = error.__cause__, of_a_source(error.__cause__)
+        else:
+            cause, told_so = error, in_urllib3(error, self._place, self._target)
         if isinstance(error, LocalProtocolError):
-            raise in_requests(told_so, self._request) from error  # it would be the same the next time
+            raise in_requests(told_so, self._request) from cause  # it would be the same the next time
         try:
             left = retries.increment(self._method, self._target, error=told_so, _pool=self._place)
         except HTTPError as exc:
-            raise in_requests(exc, self._request) from error
+            raise in_requests(exc, self._request) from cause
         if not self._outgoing.body.replayable:
-            raise in_requests(told_so, self._request) from error
+            raise in_requests(told_so, self._request) from cause
         return left
 
     def _after_status(self, raw: RawResponse, retries: Retry) -> Retry | None:
