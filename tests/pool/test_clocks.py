@@ -1,8 +1,11 @@
 """The two clocks of a wait: what passes while a dial serves it is connect time, everything else is pool time."""
 
 import gevent
+import pytest
 
 import greenh2
+from greenh2._models.timeouts import Deadline
+from greenh2._net.dns import Address
 from tests.support.clients import MakeClient
 from tests.support.origins import OriginFactory
 from tests.support.rawserver import PREFACE, RawServers
@@ -25,3 +28,19 @@ def test_who_waited_for_the_word_of_a_connection_that_is_evicted_waits_for_a_pla
     waiting.join(timeout=10.0)
     assert isinstance(waiting.exception, greenh2.PoolTimeout)
     older.kill()
+
+
+def test_a_dial_that_ends_as_early_before_the_total_as_timers_may_ends_by_the_total() -> None:
+    now = 0.0
+
+    def resolve(_host: str, _port: int) -> list[Address]:
+        nonlocal now
+        now = 9.998
+        raise greenh2.ConnectTimeout("the name was not found in time")
+
+    deadline = Deadline(greenh2.Timeout(20.0, total=10.0), clock=lambda: now)
+    with greenh2.HTTPTransport() as transport:
+        transport._dialer.resolver = resolve
+        request = greenh2.Request("GET", "http://a.example/", extensions={"deadline": deadline})
+        with pytest.raises(greenh2.TotalTimeout, match="the name was not found in time"):
+            transport.handle_request(request)
