@@ -97,8 +97,8 @@ class Pool:
     def line_up(self, waiter: Waiter) -> None:
         """Let a request wait in its lane, and serve it if that can be done now."""
         waiter.line_up()
-        self._line.note(waiter.lane)
         if next(iter(waiter.lane.waiters)) is waiter:  # else those before it would have been served as well
+            self._line.note(waiter.lane)
             self.serve(waiter.lane)
 
     def withdraw(self, waiter: Waiter) -> None:
