@@ -17,6 +17,7 @@ from greenh2._models.cookies import CookieTypes
 from greenh2._models.headers import HeaderTypes
 from greenh2._models.proxy import ProxyTypes
 from greenh2._models.response import Response
+from greenh2._models.settings import Later
 from greenh2._models.timeouts import TimeoutTypes
 from greenh2._models.url import URL, QueryParamTypes
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import ssl
 
     from greenh2._models.multipart import RequestFiles
+else:
+    ssl = Later("ssl")
 
 
 def request(

@@ -24,6 +24,7 @@ from greenh2._models.proxy import ProxyTypes
 from greenh2._models.request import Request
 from greenh2._models.response import Response
 from greenh2._models.route import DEFAULT_PORTS, Route
+from greenh2._models.settings import CertTypes, Http2Choice, Later, SocketOption
 from greenh2._models.timeouts import (
     USE_CLIENT_DEFAULT,
     Deadline,
@@ -49,10 +50,9 @@ from greenh2._verbs import Verbs
 if TYPE_CHECKING:
     import ssl
 
-    from greenh2._connection.dial import Http2Choice
-    from greenh2._net.sockets import SocketOption
-    from greenh2._net.trust import CertTypes
     from greenh2._transport import HTTPTransport
+else:
+    ssl = Later("ssl")
 
 DEFAULT_TIMEOUT = Timeout(5.0)  # as httpx has
 

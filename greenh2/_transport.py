@@ -13,7 +13,7 @@ from gevent import get_hub
 from gevent.hub import Hub
 
 from greenh2._connection.body import ExchangeBody
-from greenh2._connection.dial import Dialer, Http2Choice, offered
+from greenh2._connection.dial import Dialer, offered
 from greenh2._connection.exchange import Exchange
 from greenh2._errors import (
     CloseError,
@@ -29,14 +29,15 @@ from greenh2._models.proxy import Proxy, ProxyTypes, proxy_of
 from greenh2._models.request import Request, declared_length
 from greenh2._models.response import Response
 from greenh2._models.route import Route
+from greenh2._models.settings import CertTypes, Http2Choice, Later, SocketOption
 from greenh2._models.timeouts import Deadline, Timeout
 from greenh2._models.trace import Trace
 from greenh2._models.transport import BaseTransport
 from greenh2._models.url import URL
 from greenh2._net.process import pause, tell_gevent
-from greenh2._net.sockets import SocketOption, SocketSettings
+from greenh2._net.sockets import SocketSettings
 from greenh2._net.threads import call_in, this_thread
-from greenh2._net.trust import CertTypes, TlsSettings, authorities, cert_files, check_files
+from greenh2._net.trust import TlsSettings, authorities, cert_files, check_files
 from greenh2._pool.acquire import acquire
 from greenh2._pool.pool import Pool
 from greenh2._pool.waiter import Holder
@@ -44,6 +45,8 @@ from greenh2._protocol.events import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     import ssl
+else:
+    ssl = Later("ssl")
 
 #: Tells each URL the proxy for it, or None.
 ProxyChoice = Callable[[URL], ProxyTypes | None]

@@ -114,6 +114,16 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
         _ = greenh2.Custommer  # type: ignore[attr-defined]  # the point of it
 
 
+@pytest.mark.parametrize("name", ["Client", "HTTPTransport", "get", "head", "options", "delete"])
+def test_a_signature_can_be_evaluated_though_what_it_names_has_not_come_yet(name: str) -> None:
+    program = (
+        "import inspect, ssl, sys, greenh2; "
+        "told = inspect.signature(getattr(greenh2, sys.argv[1]), eval_str=True).parameters['verify'].annotation; "
+        "print(ssl.SSLContext in told.__args__)"
+    )
+    assert run(program, name) == "True\n"
+
+
 BEGUN_AT_ONCE = """
 import sys, gevent, greenh2
 url, authority = sys.argv[1:]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import Literal
 
 from greenh2._connection.connection import Connection
 from greenh2._errors import ConnectError
 from greenh2._models.config import checked_switch
 from greenh2._models.proxy import Proxy
 from greenh2._models.route import Route
+from greenh2._models.settings import Http2Choice
 from greenh2._models.trace import Trace
 from greenh2._net import tcp
 from greenh2._net.bell import Leash
@@ -22,8 +22,6 @@ from greenh2._net.trust import TlsSettings
 from greenh2._protocol.events import Protocol
 from greenh2._protocol.memory import Memory
 
-#: ``http2=``: offer it over TLS, never, or speak it at once (also without TLS).
-Http2Choice = bool | Literal["prior-knowledge"]
 _PLAIN_SOCKETS = SocketSettings()
 
 

@@ -212,8 +212,7 @@ class Cookies(MutableMapping[str, str]):
         return len(self._all())
 
     def __bool__(self) -> bool:
-        # So it is in most clients, which is asked for every request.
-        if not self._jars or not self.jar._cookies:  # type: ignore[attr-defined]  # none of typeshed's
+        if not self._jars:  # as in most clients, of which it is asked for every request
             return False
         with _lock(self.jar):
             return next(iter(self.jar), None) is not None

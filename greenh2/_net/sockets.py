@@ -7,10 +7,8 @@ import socket
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from greenh2._models.settings import SocketOption
 from greenh2._net.dns import Address, literal
-
-#: The arguments of `socket.setsockopt()`: (level, option, value), or (level, option, None, length).
-SocketOption = tuple[int, int, int | bytes | bytearray] | tuple[int, int, None, int]
 
 
 class SocketSettings(NamedTuple):

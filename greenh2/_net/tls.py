@@ -17,12 +17,12 @@ from time import monotonic
 from gevent.ssl import SSLContext
 
 from greenh2._errors import ConnectError, ConnectTimeout, ReadError
+from greenh2._models.settings import CertTypes
 from greenh2._net.bell import Leash, end_of
 from greenh2._net.channel import Channel
 from greenh2._net.system_trust import system_context
 from greenh2._net.trust import (
     SYSTEM,
-    CertTypes,
     Environment,
     Stamp,
     TlsSettings,

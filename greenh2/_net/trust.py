@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 #: ``verify=``: trust what the system trusts.
 SYSTEM = "system"
-#: What ``cert=`` takes: a file with certificate and key, or (certificate, key), or (certificate, key, password).
-CertTypes = str | os.PathLike[str] | tuple[str, str] | tuple[str, str, str]
 
 
 class TlsSettings(NamedTuple):

@@ -10,7 +10,7 @@ import os
 from time import monotonic
 
 from greenh2._connection.exchange import Exchange
-from greenh2._errors import ConnectError, TimeoutException, TransportError
+from greenh2._errors import ConnectError, TimeoutException, TotalTimeout, TransportError
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline
 from greenh2._models.trace import Trace
@@ -95,8 +95,10 @@ def _dial(pool: Pool, waiter: Waiter, trace: Trace | None) -> Exchange | None:
         pool.serve(lane)
         if lane.reluctant:
             return None
-        if isinstance(exc, TimeoutException) and waiter.deadline.exceeded():
-            raise waiter.deadline.error("connect", str(exc)) from exc
+        if isinstance(exc, TimeoutException):
+            late = waiter.deadline.error("connect", str(exc))
+            if isinstance(late, TotalTimeout):  # which was what the dial had left
+                raise late from exc
         raise
     finally:
         del pool.leashes[leash]

@@ -66,7 +66,10 @@ class Line:
     def _push(self, rank: tuple[bool, float], lane: PoolLane) -> None:
         heappush(self._heap, (rank, next(self._numbers), lane))
         if len(self._heap) > 2 * len(self._waiting) + _LITTER:
-            self._heap = [entry for entry in self._heap if entry[0] == entry[2].rank]
+            # Made anew: a lane that needs a place, and none, and the same again, is in the heap once for each time.
+            self._heap = [
+                (one.rank, next(self._numbers), one) for one in self._waiting if one.rank is not None
+            ]
             heapify(self._heap)
 
 

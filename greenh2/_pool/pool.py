@@ -97,8 +97,8 @@ class Pool:
     def line_up(self, waiter: Waiter) -> None:
         """Let a request wait in its lane, and serve it if that can be done now."""
         waiter.line_up()
-        self._line.note(waiter.lane)
         if next(iter(waiter.lane.waiters)) is waiter:  # else those before it would have been served as well
+            self._line.note(waiter.lane)
             self.serve(waiter.lane)
 
     def withdraw(self, waiter: Waiter) -> None:
@@ -284,11 +284,11 @@ class Pool:
                 break  # an idle connection is a place: whoever is oldest has a claim to it
             if self._fit(connection):
                 next(iter(lane.waiters)).give(self._open(lane, connection))
-        self._tell_phase(lane)
-        self._line.note(lane)
+        self._tell(lane)
 
-    def _tell_phase(self, lane: PoolLane) -> None:
-        """Note when a dial begins or ends that serves all who wait, and tell those who must know."""
+    def _tell(self, lane: PoolLane) -> None:
+        """Tell of a change in a lane: the line, and, when a dial for all who wait begins or ends, those in a hurry."""
+        self._line.note(lane)
         if lane.waiters and lane.note_dial(monotonic()):
             for waiter in lane.hurried:
                 waiter.bell.ring()
@@ -296,7 +296,7 @@ class Pool:
     def _serve_places(self) -> None:
         """Give places in order of arrival over all lanes."""
         while self._has_place and (lane := self._line.first()) is not None and self._serve_place(lane):
-            self._line.note(lane)
+            self._tell(lane)
 
     @property
     def _has_place(self) -> bool:
@@ -312,7 +312,6 @@ class Pool:
             return False
         lane.dials += 1
         next(iter(lane.waiters)).give(PLACE)
-        self._tell_phase(lane)
         return True
 
     def _take_permit(self, *, evict: bool) -> bool:
@@ -323,7 +322,7 @@ class Pool:
         oldest = next(iter(self._idle))
         lane = self._lanes[oldest.route]
         lane.remove(oldest)
-        self._line.note(lane)
+        self._tell(lane)
         self._idle.pop(oldest)
         oldest.close(NEEDED)
         return True  # the permit of the evicted connection goes on with the new one

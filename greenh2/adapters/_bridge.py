@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import greenh2._errors as ours
 from greenh2._connection.body import ExchangeBody
-from greenh2._connection.dial import Http2Choice
 from greenh2._models.body import Body, BytesBody, IterableBody
 from greenh2._models.config import Limits
 from greenh2._models.proxy import Proxy
 from greenh2._models.request import Request
 from greenh2._models.response import Response
+from greenh2._models.settings import CertTypes, Http2Choice, SocketOption
 from greenh2._models.timeouts import Timeout
 from greenh2._models.transport import BaseTransport
-from greenh2._net.sockets import SocketOption
-from greenh2._net.trust import CertTypes
 from greenh2._transport import HTTPTransport
 from greenh2.adapters._lines import Line, transport_of
 

@@ -11,9 +11,10 @@ from h2.errors import ErrorCodes
 from hyperframe.frame import GoAwayFrame, SettingsFrame
 
 from greenh2._connection.connection import Connection
-from greenh2._connection.dial import Dialer, Http2Choice
+from greenh2._connection.dial import Dialer
 from greenh2._errors import ConnectError, ConnectTimeout
 from greenh2._models.route import Route
+from greenh2._models.settings import Http2Choice
 from greenh2._models.trace import Trace
 from greenh2._net.dns import Address
 from greenh2._net.trust import TlsSettings

@@ -146,3 +146,16 @@ def test_what_is_out_of_date_does_not_pile_up_while_no_place_becomes_free() -> N
         line.note(other)
     assert list(line) == [first, other]
     assert len(line._heap) < 200
+
+
+def test_a_lane_that_needs_a_place_again_and_again_is_in_line_once() -> None:
+    line, one, other = Line(), lane(1, multiplexed=True), lane(2)
+    for asking in (other, one):
+        ask(asking)
+        line.note(asking)
+    for _ in range(10_000):  # as when its server allows no streams for a moment, or its dials are killed
+        for dials in (1, 0):
+            one.dials = dials
+            line.note(one)
+    assert list(line) == [other, one]
+    assert len(line._heap) < 200

@@ -12,8 +12,9 @@ from hyperframe.frame import RstStreamFrame, SettingsFrame
 
 import greenh2
 from greenh2 import ConnectError, ConnectTimeout, HTTPTransport, Proxy, ProxyError
-from greenh2._connection.dial import Dialer, Http2Choice
+from greenh2._connection.dial import Dialer
 from greenh2._models.route import Route
+from greenh2._models.settings import Http2Choice
 from greenh2._net.dns import Address
 from greenh2._net.trust import TlsSettings
 from tests.support.certificates import Certificates

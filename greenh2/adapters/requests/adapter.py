@@ -13,9 +13,9 @@ from requests.utils import get_encoding_from_headers
 from urllib3.util import Retry
 
 import greenh2._errors as ours
-from greenh2._connection.dial import Http2Choice
 from greenh2._models.config import Limits
 from greenh2._models.route import DEFAULT_PORTS
+from greenh2._models.settings import Http2Choice
 from greenh2._models.transport import BaseTransport
 from greenh2.adapters._lines import transport_of
 from greenh2.adapters.requests.bodies import request_of, timeout_of

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from requests.sessions import Session
 from urllib3.util import Retry
 
-from greenh2._connection.dial import Http2Choice
 from greenh2._models.config import Limits
+from greenh2._models.settings import Http2Choice
 from greenh2._models.transport import BaseTransport
 from greenh2.adapters._lines import transport_of
 from greenh2.adapters.requests.adapter import GreenAdapter

@@ -13,10 +13,10 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, prepend_scheme_if_needed, sel
 from urllib3.exceptions import LocationValueError
 from urllib3.util import parse_url
 
-from greenh2._connection.dial import Http2Choice
 from greenh2._errors import InvalidURL
 from greenh2._models.config import Limits
 from greenh2._models.proxy import Proxy
+from greenh2._models.settings import Http2Choice
 from greenh2._models.transport import BaseTransport
 from greenh2._net.trust import Stamp, stamp
 from greenh2._transport import HTTPTransport
