@@ -168,7 +168,7 @@ def test_broken_tls_behind_the_data_is_told_though_nothing_comes_after_it(
         words = it.peer.head(stream_id).serialize() + b"".join(frame.serialize() for frame in frames)
     else:
         it.peer.read_until(HEAD_END)
-        words = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n.\r\n" * (size // 10)
+        words = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n.\r\n" * (size // 100)
     it.peer.send_cipher(it.peer.encrypt(words) + BROKEN_RECORD)
     with pytest.raises(greenh2.ReadError, match=r"TLS from .* is broken"):
         job.get(timeout=10.0)
