@@ -175,8 +175,8 @@ class Connection(Flow):
         self._by_stream.clear()
         self.channel.abandon()
 
-    def begin(self, exchange: Exchange, head: RequestHead, *, end: bool) -> int:
-        """Put a request's head on its way, and return the stream's number, which the exchange has from then on."""
+    def begin(self, exchange: Exchange, head: RequestHead, *, end: bool) -> None:
+        """Put a request's head on its way; the exchange has the stream's number from then on."""
         if not self.admits():
             raise RemoteProtocolError(
                 f"the connection to {self.route.origin} ended before the request was sent", unprocessed=True
@@ -191,7 +191,6 @@ class Connection(Flow):
         self._by_stream[stream_id] = exchange
         self.channel.watch(self._on_readable)
         self._depart(exchange)
-        return stream_id
 
     @property
     def congested(self) -> bool:

@@ -346,7 +346,8 @@ def test_an_interrupt_in_the_midst_of_the_loop_s_work_ends_the_connection(
 def test_a_copy_in_a_forked_child_that_is_closed_sends_nothing_of_an_upload(h2: Ends) -> None:
     connection, peer = h2
     exchange = connection.open()
-    stream_id = exchange.stream_id = connection.begin(exchange, HEAD, end=False)
+    connection.begin(exchange, HEAD, end=False)
+    stream_id = exchange.stream_id
     while size := connection.sendable(stream_id):
         connection.send(stream_id, bytes(size), end=False)
     connection._pid += 1

@@ -220,7 +220,7 @@ def test_many_small_frames_are_taken_in_several_turns_of_the_loop(
     connection, peer = h2
     turns = count_turns(connection, monkeypatch)
     exchange = connection.open()
-    exchange.stream_id = connection.begin(exchange, HEAD, end=True)
+    connection.begin(exchange, HEAD, end=True)
     peer.send_at_once(PING * 8000)  # they are all there when the client first looks
     while connection.protocol._machine._chatter < 8000:  # type: ignore[attr-defined]
         gevent.sleep(0.001)
@@ -246,7 +246,7 @@ def test_what_changes_for_all_streams_many_times_in_a_turn_is_looked_at_once(
     counted("_ring_uploads", connection._ring_uploads)
     counted("_settle", connection._settle)
     exchange = connection.open()
-    exchange.stream_id = connection.begin(exchange, HEAD, end=True)
+    connection.begin(exchange, HEAD, end=True)
     flood = USELESS[name](1).serialize() * 2000
     peer.send_at_once(flood)
     while connection.protocol._machine._chatter < 2000:  # type: ignore[attr-defined]
@@ -263,7 +263,7 @@ def test_many_small_chunks_are_taken_in_several_turns_of_the_loop(
     connection, peer = http1
     turns = count_turns(connection, monkeypatch)
     exchange = connection.open()
-    exchange.stream_id = connection.begin(exchange, HEAD, end=True)
+    connection.begin(exchange, HEAD, end=True)
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     peer.send_at_once(head + b"1\r\nx\r\n" * 20_000)
     while connection.protocol._unread < 20_000:  # type: ignore[attr-defined]
