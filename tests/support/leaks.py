@@ -3,6 +3,7 @@
 import gc
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -39,11 +40,15 @@ def open_descriptors() -> dict[int, str]:
 
 
 class Census:
-    """Who was there before; `leaks()` tells who is new and has not gone."""
+    """Who was there before; `leaks()` tells who is new and has not gone.
+
+    Descriptors are told apart by what they are, not by their numbers: libev closes its epoll descriptor and opens
+    another when it hears of a socket that it has closed itself and a forked child still holds.
+    """
 
     def __init__(self) -> None:
         self._greenlets: WeakSet[Greenlet[..., Any]] = WeakSet(living_greenlets())
-        self._descriptors = open_descriptors()
+        self._descriptors = Counter(open_descriptors().values())
 
     def leaks(self) -> list[str]:
         """Wait a while for newcomers to go, then describe those that stay."""
@@ -56,9 +61,7 @@ class Census:
 
     def _newcomers(self) -> list[str]:
         greenlets = [f"greenlet {one!r}" for one in living_greenlets() if one not in self._greenlets]
-        descriptors = [
-            f"descriptor {number}: {what}"
-            for number, what in open_descriptors().items()
-            if self._descriptors.get(number) != what
-        ]
+        now = open_descriptors()
+        more = Counter(now.values()) - self._descriptors
+        descriptors = [f"descriptor {number}: {what}" for number, what in now.items() if what in more]
         return greenlets + descriptors

@@ -71,6 +71,16 @@ def test_a_descriptor_that_stays_is_a_leak(monkeypatch: pytest.MonkeyPatch) -> N
     assert census.leaks() == []
 
 
+def test_a_descriptor_that_moves_is_no_leak() -> None:
+    reads, writes = os.pipe()
+    census = Census()
+    moved = os.dup(reads)
+    os.close(reads)
+    assert census.leaks() == []
+    os.close(moved)
+    os.close(writes)
+
+
 def test_a_greenlet_that_ends_soon_is_no_leak() -> None:
     census = Census()
     gevent.spawn(gevent.sleep, 0.05)
