@@ -8,23 +8,21 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from greenh2._errors import HTTPError, ResponseNotRead, StreamClosed, StreamConsumed
+from greenh2._models.answered import Answered
 from greenh2._models.body import BytesBody, RequestContent, encode_response
 from greenh2._models.bounds import check_announced, check_decoded, too_large
-from greenh2._models.codes import codes
 from greenh2._models.cookies import Cookies
 from greenh2._models.decoders import make_decoder
 from greenh2._models.headers import Headers, HeaderTypes
-from greenh2._models.parameters import charset_of, is_text_encoding, parse_links
+from greenh2._models.parameters import is_text_encoding
 from greenh2._models.reading import as_lines, as_text, decoded, in_chunks
 from greenh2._models.request import Request, extensions_of
 from greenh2._models.status_error import status_error
 from greenh2._models.streams import ResponseStream, checked_stream
-from greenh2._models.url import URL
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _PICKLED: Final = (
     *("status_code", "headers", "trailers", "history", "next_request", "num_bytes_downloaded"),
     *("is_stream_consumed", "_request", "_content"),
@@ -33,7 +31,7 @@ _PICKLED: Final = (
 _LASTING: Final = ("http_version", "reason_phrase", "stream_id", "timings")
 
 
-class Response:
+class Response(Answered):
     """What a server answered.
 
     Clients make these; tests and transports may: from `content`, `text`, `html` or `json`, which describe
@@ -54,18 +52,14 @@ class Response:
         "_encoding",
         "_ended_at",
         "_most",
-        "_request",
         "_started_at",
         "_text",
         "default_encoding",
-        "extensions",
-        "headers",
         "history",
         "is_closed",
         "is_stream_consumed",
         "next_request",
         "num_bytes_downloaded",
-        "status_code",
         "stream",
         "trailers",
     )
@@ -121,53 +115,6 @@ class Response:
                 self.headers.setdefault(name, value)
         if isinstance(self.stream, BytesBody):
             self.read()
-
-    @property
-    def request(self) -> Request:
-        """The request that was answered.  Raises RuntimeError when there is none."""
-        if self._request is None:
-            raise RuntimeError("This response belongs to no request: its .request was never set.")
-        return self._request
-
-    @request.setter
-    def request(self, request: Request) -> None:
-        self._request = request
-
-    @property
-    def url(self) -> URL:
-        """The URL that was asked for."""
-        return self.request.url
-
-    @property
-    def http_version(self) -> str:
-        """How it came: "HTTP/2", "HTTP/1.1" or "HTTP/1.0"."""
-        version: bytes = self.extensions.get("http_version", b"HTTP/1.1")
-        return version.decode("ascii", "ignore")
-
-    @property
-    def reason_phrase(self) -> str:
-        """What the server calls the status, which may be nothing; the registered phrase over HTTP/2, which has none."""
-        phrase: bytes | None = self.extensions.get("reason_phrase")
-        if phrase is None or (not phrase and self.extensions.get("http_version") == b"HTTP/2"):
-            return codes.get_reason_phrase(self.status_code)
-        return phrase.decode("ascii", "ignore")
-
-    @property
-    def stream_id(self) -> int | None:
-        """The number of the HTTP/2 stream; None for HTTP/1."""
-        stream_id: int | None = self.extensions.get("stream_id")
-        return stream_id
-
-    @property
-    def timings(self) -> dict[str, float]:
-        """How long the phases of the exchange took, in seconds; empty when nobody measured."""
-        timings: dict[str, float] = self.extensions.get("timings", {})
-        return timings
-
-    @property
-    def connection_info(self) -> Any:  # the transport's own type, which lies above this room
-        """What is known of the connection: addresses, TLS, whether it was reused.  None when nothing is."""
-        return self.extensions.get("connection_info")
 
     @property
     def elapsed(self) -> timedelta:
@@ -238,12 +185,6 @@ class Response:
             raise ValueError("The encoding cannot be set any more: text has been decoded by it.")
         self._encoding = encoding
 
-    @property
-    def charset_encoding(self) -> str | None:
-        """The charset that Content-Type names, whether Python knows it or not; None when it names none."""
-        content_type = self.headers.get("content-type")
-        return None if content_type is None else charset_of(content_type)
-
     def json(self, **kwargs: Any) -> Any:  # as json.loads, whose arguments these are
         """Parse the body as JSON.  Raises ResponseNotRead; ValueError for what is no JSON."""
         import json  # many never want it
@@ -257,46 +198,6 @@ class Response:
             self._cookies = Cookies()
             self._cookies.extract_cookies(self)
         return self._cookies
-
-    @property
-    def links(self) -> dict[str, dict[str, str]]:
-        """The Link header taken apart (RFC 8288): by relation type, each a dict with "url" and parameters."""
-        return parse_links(self.headers.get("link", ""))
-
-    @property
-    def is_informational(self) -> bool:
-        """Whether the status is 1xx."""
-        return codes.is_informational(self.status_code)
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is 2xx."""
-        return codes.is_success(self.status_code)
-
-    @property
-    def is_redirect(self) -> bool:
-        """Whether the status is 3xx; see `has_redirect_location` for one that leads anywhere."""
-        return codes.is_redirect(self.status_code)
-
-    @property
-    def is_client_error(self) -> bool:
-        """Whether the status is 4xx."""
-        return codes.is_client_error(self.status_code)
-
-    @property
-    def is_server_error(self) -> bool:
-        """Whether the status is 5xx."""
-        return codes.is_server_error(self.status_code)
-
-    @property
-    def is_error(self) -> bool:
-        """Whether the status is 4xx or 5xx."""
-        return codes.is_error(self.status_code)
-
-    @property
-    def has_redirect_location(self) -> bool:
-        """Whether the status is 301, 302, 303, 307 or 308, and there is a Location."""
-        return self.status_code in _REDIRECTS and "location" in self.headers
 
     def raise_for_status(self) -> Response:
         """Return the response if its status is 2xx, else raise HTTPStatusError.
