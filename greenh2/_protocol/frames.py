@@ -17,6 +17,8 @@ from h2.errors import ErrorCodes
 
 _HEADER = Struct("!HBBBL")
 FRAME_HEADER = 9
+#: A number in a payload (bytes).
+WORD = 4
 ACK = END_STREAM = 0x1
 END_HEADERS = 0x4
 PADDED = 0x8
@@ -222,3 +224,18 @@ def content(frame: Frame) -> bytes:
             ErrorCodes.PROTOCOL_ERROR, f"the padding is longer than its frame of type {frame.kind}"
         )
     return payload[start : len(payload) - padding]
+
+
+def check_size(frame: Frame, size: int) -> None:
+    """Raise FrameViolation for a frame whose payload has not the one size that its type allows (bytes)."""
+    if len(frame.payload) != size:
+        raise FrameViolation(
+            ErrorCodes.FRAME_SIZE_ERROR,
+            f"a frame of type {frame.kind} has {len(frame.payload)} bytes, not {size}",
+        )
+
+
+def word(frame: Frame) -> int:
+    """Return the one number that a frame consists of.  Raises FrameViolation."""
+    check_size(frame, WORD)
+    return int.from_bytes(frame.payload, "big")

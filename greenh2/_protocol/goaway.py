@@ -1,4 +1,4 @@
-"""GOAWAY: what a server says when it takes no more streams (RFC 9113 section 6.8)."""
+"""GOAWAY and RST_STREAM: what a server says when it takes no more streams, or ends one (RFC 9113, 6.8 and 6.4)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from h2.errors import ErrorCodes
 
+from greenh2._errors import RemoteProtocolError
 from greenh2._protocol.frames import Frame, FrameViolation
 
 _FIXED_PART = 8
@@ -42,12 +43,30 @@ class Goaway(NamedTuple):
             raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "a second GOAWAY raised the last stream id")
         return Goaway(self.last_id, self.code or earlier.code, earlier.debug or self.debug)
 
+    def refusal(self, origin: str, stream_id: int) -> RemoteProtocolError:
+        """Return the error for a stream that was not processed."""
+        return RemoteProtocolError(
+            f"{origin} did not process stream {stream_id}: {self}",
+            unprocessed=True,
+            http11_required=self.code == ErrorCodes.HTTP_1_1_REQUIRED,
+            moved=not self.code,
+        )
+
     def __str__(self) -> str:
         said = f", {self.debug!r}" if self.debug else ""
-        return f"GOAWAY {code_name(self.code)}, last stream {self.last_id}{said}"
+        return f"GOAWAY {_name(self.code)}, last stream {self.last_id}{said}"
 
 
-def code_name(code: int) -> str:
+def reset_error(origin: str, stream_id: int, code: int) -> RemoteProtocolError:
+    """Return the error for a stream that the server has reset."""
+    return RemoteProtocolError(
+        f"{origin} reset stream {stream_id}: {_name(code)}",
+        unprocessed=code == ErrorCodes.REFUSED_STREAM,
+        http11_required=code == ErrorCodes.HTTP_1_1_REQUIRED,
+    )
+
+
+def _name(code: int) -> str:
     """Return an error code for people."""
     try:
         return ErrorCodes(code).name

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from time import monotonic
 
 from h2.errors import ErrorCodes
-from h2.events import Event as H2Event
 from h2.events import PingAckReceived, RemoteSettingsChanged
 from h2.exceptions import ProtocolError as H2ProtocolError
 from h2.settings import SettingCodes
@@ -36,25 +35,24 @@ from greenh2._protocol.fields import Malformed, pseudo_fields, section_size
 from greenh2._protocol.frames import (
     ACK,
     END_STREAM,
+    WORD,
     Frame,
     FrameSplitter,
     FrameType,
     FrameViolation,
+    check_size,
     content,
     frame_bytes,
     header_frames,
+    word,
 )
-from greenh2._protocol.goaway import Goaway, code_name
+from greenh2._protocol.goaway import Goaway, reset_error
 from greenh2._protocol.hpack import BlockDecoder, BlockEncoder
 from greenh2._protocol.machine import MAX_FRAME_SIZE, MAX_WINDOW, Machine
 from greenh2._protocol.memory import Memory
-from greenh2._protocol.stream import Stream
+from greenh2._protocol.stream import Stream, Streams
 
-#: Streams that are over and remembered.
-MAX_REMEMBERED = 1024
-_LAST_STREAM_ID = 2**31 - 1
 _DATA, _HEADERS = int(FrameType.DATA), int(FrameType.HEADERS)
-_WORD = 4
 _PRIORITY_SIZE = 5
 
 
@@ -72,12 +70,7 @@ class Http2Protocol:
         self._splitter = FrameSplitter(MAX_FRAME_SIZE)
         self._frames: Iterator[Frame] = iter(())
         self._decoder = BlockDecoder(memory)
-        self._streams: dict[int, Stream] = {}
-        #: Streams on which both sides have said their last word; the oldest are forgotten.
-        self._ended: dict[int, None] = {}
-        #: Those that had begun to be answered when the connection failed.
-        self._begun: frozenset[int] = frozenset()
-        self._next_id = 1
+        self._streams = Streams()
         self._out = [self._machine.outgoing()]
         self._goaway: Goaway | None = None
         self._broken = False
@@ -93,7 +86,7 @@ class Http2Protocol:
 
     @property
     def retired(self) -> bool:
-        return self._broken or self._goaway is not None or self._next_id > _LAST_STREAM_ID
+        return self._broken or self._goaway is not None or self._streams.exhausted
 
     @property
     def farewell(self) -> str:
@@ -115,20 +108,18 @@ class Http2Protocol:
                 f"the request's header fields take {size} bytes; {self._origin} accepts at most {allowed} "
                 "(SETTINGS_MAX_HEADER_LIST_SIZE). Nothing was sent."
             )
-        stream_id = self._next_id
+        stream_id = self._streams.next_id
         flags = END_STREAM if end else 0
         block = encoder.block(pseudo, regular)
         self._out.append(header_frames(flags, stream_id, block, machine.max_frame_size))
-        self._next_id += 2
-        self._streams[stream_id] = Stream(
-            to_head=head.method == b"HEAD", local_done=end, sendable=machine.initial_window
+        self._streams.begin(
+            Stream(to_head=head.method == b"HEAD", local_done=end, sendable=machine.initial_window)
         )
         machine.of_use()
         return stream_id
 
     def begun(self, stream_id: int) -> bool:
-        stream = self._streams.get(stream_id)
-        return stream_id in self._begun if stream is None else stream.answer.begun
+        return self._streams.answered(stream_id)
 
     def arriving(self, stream_id: int, *, more: bool) -> bool:
         return self._splitter.may_be_of(stream_id, more=more)
@@ -149,7 +140,7 @@ class Http2Protocol:
         if end:
             stream.local_done = True
             if stream.remote_done:
-                self._finish(stream_id)
+                self._streams.finish(stream_id)
 
     def stop_sending(self, stream_id: int) -> None:
         # RFC 9113 section 8.1: NO_ERROR says that the answer was enough. A reset ends receiving too, so not before.
@@ -191,7 +182,7 @@ class Http2Protocol:
             self._out.append(said)
 
     def _enlarge(self, stream_id: int, increment: int) -> None:
-        self._out.append(frame_bytes(FrameType.WINDOW_UPDATE, 0, stream_id, increment.to_bytes(_WORD, "big")))
+        self._out.append(frame_bytes(FrameType.WINDOW_UPDATE, 0, stream_id, increment.to_bytes(WORD, "big")))
 
     # -- receiving -------------------------------------------------------------------------------------------
 
@@ -249,33 +240,19 @@ class Http2Protocol:
             case FrameType.PRIORITY if not frame.stream_id:
                 raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, "PRIORITY of no stream")
             case FrameType.PRIORITY:
-                _check_size(frame, _PRIORITY_SIZE)
+                check_size(frame, _PRIORITY_SIZE)
             case _:
                 return  # RFC 9113 section 5.5: what is unknown is ignored
 
     def _feed(self, frame: Frame, events: list[Event]) -> None:
         for event in self._machine.take(frame):
-            self._translate(event, events)
+            if isinstance(event, PingAckReceived):
+                events.append(PingAnswered(event.ping_data or b""))
+            elif isinstance(event, RemoteSettingsChanged):
+                if window := event.changed_settings.get(SettingCodes.INITIAL_WINDOW_SIZE):
+                    self._streams.resize_windows((window.new_value or 0) - (window.original_value or 0))
+                events += [CapacityChanged(), WindowOpened(0)]  # uploaders must look again
         self._collect()
-
-    def _translate(self, event: H2Event, events: list[Event]) -> None:
-        match event:
-            case PingAckReceived(ping_data=payload):
-                events.append(PingAnswered(payload or b""))
-            case RemoteSettingsChanged(changed_settings=changed):
-                if (window := changed.get(SettingCodes.INITIAL_WINDOW_SIZE)) is not None:
-                    self._resize_windows((window.new_value or 0) - (window.original_value or 0))
-                # Uploaders must look again.
-                events += [CapacityChanged(), WindowOpened(0)]
-
-    def _resize_windows(self, difference: int) -> None:
-        """RFC 9113 section 6.9.2: a new initial window changes those of open streams too, also below zero."""
-        for stream in self._streams.values():
-            stream.sendable += difference
-            if stream.sendable > MAX_WINDOW:
-                raise FrameViolation(
-                    ErrorCodes.FLOW_CONTROL_ERROR, "SETTINGS made the window of a stream too large"
-                )
 
     # HEADERS, DATA
 
@@ -284,7 +261,7 @@ class Http2Protocol:
         stream_id = frame.stream_id
         stream = self._receiving(stream_id)
         if stream is None:
-            if stream_id in self._ended:
+            if self._streams.finished(stream_id):
                 raise FrameViolation(ErrorCodes.STREAM_CLOSED, f"HEADERS on stream {stream_id} after its end")
             return
         end = bool(frame.flags & END_STREAM)
@@ -331,33 +308,28 @@ class Http2Protocol:
         """Return the stream if its response may go on."""
         stream = self._streams.get(stream_id)
         if stream is None:
-            self._check_opened(stream_id)
+            self._streams.check_begun(stream_id)
             return None  # what was on its way when the stream ended: RFC 9113 section 5.1, closed
         if stream.remote_done:  # RFC 9113 section 5.1, half-closed (remote)
             self._reset(stream_id, ErrorCodes.STREAM_CLOSED)
             return None
         return stream
 
-    def _check_opened(self, stream_id: int) -> None:
-        if stream_id >= self._next_id or not stream_id % 2:
-            raise FrameViolation(ErrorCodes.PROTOCOL_ERROR, f"a frame on idle stream {stream_id}")
-
     def _end(self, stream_id: int, stream: Stream, trailers: Fields, events: list[Event]) -> None:
         stream.remote_done = True
         if stream.local_done:
-            self._finish(stream_id)
+            self._streams.finish(stream_id)
         events.append(ResponseEnded(stream_id, trailers))
 
     # WINDOW_UPDATE, RST_STREAM
 
     def _take_window_update(self, frame: Frame, events: list[Event]) -> None:
-        _check_size(frame, _WORD)
-        increment = int.from_bytes(frame.payload, "big") & MAX_WINDOW
+        increment = word(frame) & MAX_WINDOW
         if not frame.stream_id:
             self._machine.enlarged(increment)
             events.append(WindowOpened(0))
             return
-        self._check_opened(frame.stream_id)
+        self._streams.check_begun(frame.stream_id)
         stream = self._streams.get(frame.stream_id)
         if stream is None:
             return  # RFC 9113 section 5.1: it may cross the end of the stream
@@ -370,21 +342,12 @@ class Http2Protocol:
             events.append(WindowOpened(frame.stream_id))
 
     def _take_reset(self, frame: Frame, events: list[Event]) -> None:
-        _check_size(frame, _WORD)
-        stream_id = frame.stream_id
-        self._check_opened(stream_id)
+        stream_id, code = frame.stream_id, word(frame)
+        self._streams.check_begun(stream_id)
         stream = self._streams.pop(stream_id, None)
-        if stream is None:
+        if stream is None or stream.remote_done:  # RFC 9113 section 8.1: a whole answer outlives its stream
             return
-        if stream.remote_done:
-            return  # RFC 9113 section 8.1: a whole answer outlives its stream
-        code = int.from_bytes(frame.payload, "big")
-        error = RemoteProtocolError(
-            f"{self._origin} reset stream {stream_id}: {code_name(code)}",
-            unprocessed=code == ErrorCodes.REFUSED_STREAM,
-            http11_required=code == ErrorCodes.HTTP_1_1_REQUIRED,
-        )
-        events.append(StreamFailed(stream_id, error))
+        events.append(StreamFailed(stream_id, reset_error(self._origin, stream_id, code)))
 
     # GOAWAY
 
@@ -396,30 +359,14 @@ class Http2Protocol:
             # costs the answers that are on their way.
             stream = self._streams.pop(stream_id)
             if not stream.remote_done:
-                error = RemoteProtocolError(
-                    f"{self._origin} did not process stream {stream_id}: {self._goaway}",
-                    unprocessed=True,
-                    http11_required=self._goaway.code == ErrorCodes.HTTP_1_1_REQUIRED,
-                    moved=not self._goaway.code,
-                )
-                events.append(StreamFailed(stream_id, error))
+                events.append(StreamFailed(stream_id, self._goaway.refusal(self._origin, stream_id)))
         events.append(CapacityChanged())
 
     # -- ends ------------------------------------------------------------------------------------------------
 
-    def _finish(self, stream_id: int) -> None:
-        """Both sides have said their last word."""
-        del self._streams[stream_id]
-        self._ended[stream_id] = None
-        if len(self._ended) > MAX_REMEMBERED:
-            del self._ended[next(iter(self._ended))]
-
     def _reset(self, stream_id: int, code: ErrorCodes) -> None:
         del self._streams[stream_id]
-        self._write_reset(stream_id, code)
-
-    def _write_reset(self, stream_id: int, code: ErrorCodes) -> None:
-        self._out.append(frame_bytes(FrameType.RST_STREAM, 0, stream_id, code.to_bytes(_WORD, "big")))
+        self._out.append(frame_bytes(FrameType.RST_STREAM, 0, stream_id, code.to_bytes(WORD, "big")))
 
     def _fail(self, stream_id: int, code: ErrorCodes, deed: str, events: list[Event]) -> None:
         """End a stream on which the peer broke a rule of its own."""
@@ -438,8 +385,7 @@ class Http2Protocol:
     def _close(self) -> None:
         """End all streams at once: from here on nothing is sent for them."""
         self._broken = True
-        self._begun = frozenset(number for number, stream in self._streams.items() if stream.answer.begun)
-        self._streams.clear()
+        self._streams.end()
 
     def _failed(self, message: str, cause: BaseException | None) -> ConnectionFailed:
         self._close()
@@ -449,16 +395,6 @@ class Http2Protocol:
 
     def _disconnected(self) -> TransportError:
         when = " before the response ended" if self._streams else ""
-        message = f"{self._origin} closed the connection{when}"
-        if self._goaway is None:
-            return ServerDisconnected(message)
-        kind = RemoteProtocolError if self._goaway.code else ServerDisconnected
-        return kind(f"{message}, after {self.farewell}")
-
-
-def _check_size(frame: Frame, size: int) -> None:
-    if len(frame.payload) != size:
-        raise FrameViolation(
-            ErrorCodes.FRAME_SIZE_ERROR,
-            f"a frame of type {frame.kind} has {len(frame.payload)} bytes, not {size}",
-        )
+        after = f", after {self.farewell}" if self._goaway is not None else ""
+        kind = RemoteProtocolError if self._goaway is not None and self._goaway.code else ServerDisconnected
+        return kind(f"{self._origin} closed the connection{when}{after}")

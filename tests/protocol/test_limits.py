@@ -211,7 +211,7 @@ def test_settings_that_nobody_knows_take_no_memory() -> None:
 
 def test_a_connection_whose_stream_ids_are_used_up_is_retired() -> None:
     client = Script().client
-    client._next_id = 2**31 - 3  # nobody opens a thousand million streams first
+    client._streams.next_id = 2**31 - 3  # nobody opens a thousand million streams first
     assert client.open(GET, end=True) == 2**31 - 3
     assert not client.retired
     assert client.open(GET, end=True) == 2**31 - 1
@@ -220,6 +220,6 @@ def test_a_connection_whose_stream_ids_are_used_up_is_retired() -> None:
 
 def test_streams_still_finish_on_a_connection_whose_ids_are_used_up() -> None:
     script = Script()
-    script.client._next_id = 2**31 - 1
+    script.client._streams.next_id = 2**31 - 1
     stream_id = script.open()
     assert len(script.say(script.ok(stream_id, end=True))) == 2
