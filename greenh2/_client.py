@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from greenh2._defaults import Defaults, base_url_of, default_headers, refuse_fixed
 from greenh2._errors import RequestError, StreamConsumed
-from greenh2._middleware.auth import Auth, AuthTypes, auth_in_url, auth_of
+from greenh2._middleware.auth import Auth, AuthTypes, auth_of
 from greenh2._middleware.chain import chain
-from greenh2._middleware.derive import derive
 from greenh2._middleware.handler import Handler, closed_on_error
 from greenh2._middleware.hooks import EventHook, EventHooks, event_hooks_of
-from greenh2._models.body import OnceBody
 from greenh2._models.config import Limits, checked_switch
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import Headers, HeaderTypes
@@ -27,11 +25,9 @@ from greenh2._models.route import DEFAULT_PORTS, Route
 from greenh2._models.settings import CertTypes, Http2Choice, Later, SocketOption
 from greenh2._models.timeouts import (
     USE_CLIENT_DEFAULT,
-    Deadline,
     Timeout,
     TimeoutTypes,
     UseClientDefault,
-    timeout_of,
 )
 from greenh2._models.transport import BaseTransport
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
@@ -216,7 +212,7 @@ class Client(Verbs):
             raise RuntimeError("Cannot send a request: the client has been closed.")
         if not isinstance(request, Request):
             raise TypeError(f"send() takes a Request, not {type(request).__name__}: see build_request()")
-        prepared = self._prepare(request, auth, follow_redirects)
+        prepared = self._defaults.prepare(request, auth, follow_redirects)
         try:
             if prepared.url.scheme not in self._schemes:
                 Route.of(prepared.url, prepared.extensions)
@@ -371,34 +367,6 @@ class Client(Verbs):
         state = "closed" if self._closed else "open"
         base = f" {self.base_url!r}" if self.base_url.host else ""
         return f"<Client {state}{base} {self._transport!r}>"
-
-    def _prepare(
-        self,
-        request: Request,
-        auth: AuthTypes | UseClientDefault | None,
-        follow_redirects: bool | UseClientDefault,
-    ) -> Request:
-        # Middlewares and transport read these: a copy, for the caller may send the same request otherwise again.
-        defaults = self._defaults
-        extensions = {
-            "auth": defaults.auth,
-            "follow_redirects": defaults.follow_redirects,
-            "timeout": defaults.timeout,
-            **request.extensions,
-        }
-        if auth is not USE_CLIENT_DEFAULT:
-            extensions["auth"] = auth
-        if extensions["auth"] is None:
-            extensions["auth"] = auth_in_url(request.url)
-        else:
-            extensions["auth"] = auth_of(extensions["auth"])
-        if follow_redirects is not USE_CLIENT_DEFAULT:
-            extensions["follow_redirects"] = follow_redirects
-        checked_switch("follow_redirects", extensions["follow_redirects"])
-        timeout = extensions["timeout"] = timeout_of(extensions["timeout"])
-        extensions["deadline"] = Deadline(timeout)
-        body = request.body if request.body.replayable else OnceBody(request.body)
-        return derive(request, extensions=extensions, body=body)
 
 
 def _name_request(error: RequestError, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""Defaults are what a client adds to each request it builds."""
+"""Defaults are what a client adds to each request it builds, or sends."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from greenh2._errors import InvalidURL
-from greenh2._middleware.auth import Auth
+from greenh2._middleware.auth import Auth, AuthTypes, auth_in_url, auth_of
+from greenh2._middleware.derive import derive
 from greenh2._middleware.hooks import EventHooks
-from greenh2._models.body import RequestContent, RequestData
+from greenh2._models.body import OnceBody, RequestContent, RequestData
+from greenh2._models.config import checked_switch
 from greenh2._models.cookies import Cookies, CookieTypes
 from greenh2._models.headers import Headers, HeaderTypes
 from greenh2._models.proxy import shown
 from greenh2._models.request import Request, extensions_of
-from greenh2._models.timeouts import Timeout, TimeoutTypes, UseClientDefault
+from greenh2._models.timeouts import (
+    USE_CLIENT_DEFAULT,
+    Deadline,
+    Timeout,
+    TimeoutTypes,
+    UseClientDefault,
+    timeout_of,
+)
 from greenh2._models.url import URL, QueryParams, QueryParamTypes
 from greenh2._version import __version__
 
@@ -105,6 +114,36 @@ class Defaults:
             json=json,
             extensions=added,
         )
+
+    def prepare(
+        self,
+        request: Request,
+        auth: AuthTypes | UseClientDefault | None,
+        follow_redirects: bool | UseClientDefault,
+    ) -> Request:
+        """Return the request as it starts down the chain, its time running.
+
+        Middlewares and transport read its extensions: it is a copy, for the caller may send the same otherwise again.
+        """
+        extensions = {
+            "auth": self.auth,
+            "follow_redirects": self.follow_redirects,
+            "timeout": self.timeout,
+            **request.extensions,
+        }
+        if auth is not USE_CLIENT_DEFAULT:
+            extensions["auth"] = auth
+        if extensions["auth"] is None:
+            extensions["auth"] = auth_in_url(request.url)
+        else:
+            extensions["auth"] = auth_of(extensions["auth"])
+        if follow_redirects is not USE_CLIENT_DEFAULT:
+            extensions["follow_redirects"] = follow_redirects
+        checked_switch("follow_redirects", extensions["follow_redirects"])
+        timeout = extensions["timeout"] = timeout_of(extensions["timeout"])
+        extensions["deadline"] = Deadline(timeout)
+        body = request.body if request.body.replayable else OnceBody(request.body)
+        return derive(request, extensions=extensions, body=body)
 
     def resolve(self, url: URL | str) -> URL:
         """Return the URL, put behind `base_url` when it is a path."""
