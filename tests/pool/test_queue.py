@@ -381,10 +381,10 @@ def test_however_often_a_second_connection_cannot_be_made_the_request_waits_on(
     server = origin(alpn=("http/1.1",), tls=False)
     client = make_client(limits=greenh2.Limits(fairness_delay=0.001), timeout=None)
     client.get(server.url)
-    long = gevent.spawn(client.get, f"{server.url}/sleep/4")
+    long = gevent.spawn(client.get, f"{server.url}/sleep/2")
     server.wait_until(lambda stats: len(stats.requests) == 2)
     server.deafen()
-    # A thousand attempts or so: one upon the other they would exceed what the interpreter stacks.
+    # Hundreds of attempts: one upon the other they would exceed what the interpreter stacks.
     assert gevent.spawn(client.get, server.url).get(timeout=20).text == "hello\n"
     assert long.get().text == "slept\n"
     assert len(server.stats().connections) == 1
