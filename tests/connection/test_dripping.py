@@ -22,8 +22,14 @@ def portions(data: bytes, count: int) -> list[bytes]:
 
 @pytest.mark.parametrize(
     ("what", "sealed"),
-    [("head", False), ("continued head", False), ("data", False), ("trailers", False)]
-    + [("head", True), ("data", True)],  # what is in a record makes no difference to TLS
+    [
+        ("head", False),
+        ("continued head", False),
+        ("data", False),
+        ("trailers", False),
+        ("head", True),  # to TLS it makes no difference what is in a record
+        ("data", True),
+    ],
 )
 def test_the_reading_time_starts_anew_with_every_piece_of_a_frame_of_its_own(
     talk: Converse, what: str, sealed: bool
