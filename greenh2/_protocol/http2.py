@@ -50,7 +50,7 @@ from greenh2._protocol.goaway import Goaway, reset_error
 from greenh2._protocol.hpack import BlockDecoder, BlockEncoder
 from greenh2._protocol.machine import MAX_FRAME_SIZE, MAX_WINDOW, Machine
 from greenh2._protocol.memory import Memory
-from greenh2._protocol.stream import Stream, Streams
+from greenh2._protocol.stream import LAST_STREAM_ID, Stream, Streams
 
 _DATA, _HEADERS = int(FrameType.DATA), int(FrameType.HEADERS)
 _PRIORITY_SIZE = 5
@@ -86,7 +86,7 @@ class Http2Protocol:
 
     @property
     def retired(self) -> bool:
-        return self._broken or self._goaway is not None or self._streams.exhausted
+        return self._broken or self._goaway is not None or self._streams.next_id > LAST_STREAM_ID
 
     @property
     def farewell(self) -> str:

@@ -13,7 +13,8 @@ from greenh2._protocol.machine import MAX_WINDOW, STREAM_WINDOW
 
 #: Streams that are over and remembered.
 MAX_REMEMBERED = 1024
-_LAST_ID = 2**31 - 1
+#: There is no number for a stream after this one (RFC 9113 section 5.1.1).
+LAST_STREAM_ID = 2**31 - 1
 
 
 class Stream:
@@ -54,11 +55,6 @@ class Streams(dict[int, Stream]):
         self._finished: dict[int, None] = {}
         #: Those that had begun to be answered when the connection failed.
         self._answered: frozenset[int] = frozenset()
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether there is no number for another stream."""
-        return self.next_id > _LAST_ID
 
     def begin(self, stream: Stream) -> None:
         """Add a stream by the next number."""
