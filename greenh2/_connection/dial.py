@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from greenh2._connection.connection import Connection
-from greenh2._errors import ConnectError
+from greenh2._errors import ConnectError, TransportError
 from greenh2._models.config import checked_switch
 from greenh2._models.proxy import Proxy
 from greenh2._models.route import Route
@@ -21,6 +23,9 @@ from greenh2._net.sockets import SocketSettings
 from greenh2._net.trust import TlsSettings
 from greenh2._protocol.events import Protocol
 from greenh2._protocol.memory import Memory
+
+if TYPE_CHECKING:
+    import ssl
 
 _PLAIN_SOCKETS = SocketSettings()
 
@@ -90,6 +95,7 @@ class Dialer:
             channel = Channel(sock, peer)
         else:
             channel = self._by_proxy(route, route.proxy, seconds, leash)
+        session = None
         try:
             if route.secure and not route.forwarding:
                 from greenh2._net import tls  # brings ssl along, which plain connections never need
@@ -101,7 +107,7 @@ class Dialer:
                 tls.handshake(channel, context, hostname, peer, seconds, leash, session, since=started)
             protocol = self._protocol(route, channel)
             connection = Connection(channel, protocol, route, self.clock)
-            connection.on_answered = self._keep_session
+            connection.on_answered = partial(self._keep_session, session)
             if route.proxy is not None:
                 connection.facts["proxy"] = route.proxy.origin
             connection.start()
@@ -110,15 +116,18 @@ class Dialer:
             if trace is not None:
                 took = monotonic() - started
                 trace("connection.connected", connection=connection.number, protocol=protocol.name, took=took)
-        except BaseException:
-            self.sessions.forget(route)
+        except BaseException as exc:
+            if isinstance(
+                exc, TransportError
+            ):  # it may be for the session that the server did not want this one
+                self.sessions.forget(route)
             channel.close()
             raise
         return connection
 
-    def _keep_session(self, connection: Connection) -> None:
+    def _keep_session(self, offered: ssl.SSLSession | None, connection: Connection) -> None:
         if connection.channel.tls is not None:
-            self.sessions.keep(connection.route, connection.channel.tls)
+            self.sessions.keep(connection.route, connection.channel.tls, offered)
 
     def through(self, route: Route, proxy: Proxy) -> Route:
         """Return the route by way of a proxy: plain HTTP/1.1 is forwarded, all else goes through a tunnel."""

@@ -78,6 +78,10 @@ class Relay:
         """Be a black hole: take nothing and bring nothing from now on, on new connections too, and tell nobody."""
         self._do(lambda: setattr(self, "_swallows", True))
 
+    def lead_to(self, target: int) -> None:
+        """Lead connections that are made from now on to another server."""
+        self._do(lambda: setattr(self, "_target", target))
+
     def restore(self) -> None:
         """Be a network again: what was held up arrives."""
         self._do(lambda: setattr(self, "_swallows", False))

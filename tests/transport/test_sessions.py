@@ -2,7 +2,9 @@
 
 import ssl
 import time
+from itertools import count
 
+import gevent
 import pytest
 
 import greenh2
@@ -12,6 +14,12 @@ from tests.support.clients import BOTH, MakeClient
 from tests.support.origins import Origin, OriginFactory
 
 NONE_KEPT = greenh2.Limits(max_keepalive_connections=0)
+
+
+@pytest.fixture(autouse=True)
+def none_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What earlier tests have read does not count."""
+    monkeypatch.setattr(sessions, "_read", count())
 
 
 def resumed(client: greenh2.Client, server: Origin, **options: object) -> bool:
@@ -92,6 +100,54 @@ def test_a_handshake_that_fails_leaves_no_session(origin: OriginFactory, make_cl
         with pytest.raises(greenh2.ConnectTimeout):
             client.get(url, timeout=greenh2.Timeout(5.0, connect=0.3))
         assert not kept
+
+
+def test_a_request_that_is_killed_while_it_connects_takes_no_session_from_the_others(
+    origin: OriginFactory, make_client: MakeClient
+) -> None:
+    server = origin(handshake_delay=0.2)
+    client = make_client(limits=NONE_KEPT)
+    resumed(client, server)
+    with gevent.Timeout(0.1, False):  # type: ignore[arg-type]  # False: end the block in silence
+        client.get(server.url)
+    assert resumed(client, server)
+
+
+@pytest.mark.parametrize(("pauses", "taken_up"), [((), False), ((1,), True)], ids=["always", "but for once"])
+def test_a_server_that_goes_on_to_refuse_sessions_is_offered_no_more(
+    origin: OriginFactory, make_client: MakeClient, pauses: tuple[int, ...], taken_up: bool
+) -> None:
+    client = make_client(limits=NONE_KEPT)
+    servers = [origin() for _ in range(2)]
+    with Relay(servers[0].port) as net:
+
+        def through() -> bool:
+            info = client.get(f"https://localhost:{net.port}/").extensions["connection_info"]
+            return bool(info["tls_resumed"])
+
+        through()
+        for number in range(sessions.MOST_REFUSED):
+            net.lead_to(servers[(number + 1) % 2].port)
+            assert not through()
+            if number in pauses:
+                assert through()
+        assert [through() for _ in range(3)] == [taken_up] * 3
+
+
+@pytest.mark.parametrize(("loses", "taken_up"), [(True, False), (False, True)])
+def test_where_python_loses_what_is_read_few_sessions_are_read(
+    origin: OriginFactory,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    loses: bool,
+    taken_up: bool,
+) -> None:
+    monkeypatch.setattr(sessions, "LOSES", loses)
+    monkeypatch.setattr(sessions, "MOST_READ", 1)
+    first, second = origin(), origin()
+    client = make_client(limits=NONE_KEPT)
+    assert [resumed(client, first) for _ in range(3)] == [False, True, True]
+    assert [resumed(client, second) for _ in range(3)] == [False, taken_up, taken_up]
 
 
 def test_sessions_of_few_routes_are_kept(
