@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from greenh2._connection.connection import Connection
+from greenh2._connection.loading import loading
 from greenh2._errors import ConnectError
 from greenh2._models.config import checked_switch
 from greenh2._models.proxy import Proxy
@@ -92,7 +93,8 @@ class Dialer:
             channel = self._by_proxy(route, route.proxy, seconds, leash)
         try:
             if route.secure and not route.forwarding:
-                from greenh2._net import tls  # brings ssl along, which plain connections never need
+                with loading(peer):
+                    from greenh2._net import tls  # brings ssl along, which plain connections never need
 
                 hostname = route.server_hostname or route.host
                 settings = self.tls._replace(alpn=("http/1.1",)) if route.http1_only else self.tls
@@ -131,7 +133,8 @@ class Dialer:
         return self.tls._replace(verify=verify, cert=None, alpn=("http/1.1",))
 
     def _by_proxy(self, route: Route, proxy: Proxy, seconds: float | None, leash: Leash | None) -> Channel:
-        from greenh2._connection.tunnel import reach  # most clients have no proxy
+        with loading(route.origin):
+            from greenh2._connection.tunnel import reach  # most clients have no proxy
 
         return reach(
             route, proxy, self.tls_with(proxy), self.sockets, seconds, resolver=self.resolver, leash=leash
@@ -143,13 +146,15 @@ class Dialer:
         known = self.http2 == "prior-knowledge" or not (self.http1 or route.secure)
         unasked = agreed is None and known and not route.http1_only
         if agreed == "h2" or unasked:
-            from greenh2._protocol.http2 import Http2Protocol
+            with loading(route.origin):
+                from greenh2._protocol.http2 import Http2Protocol
 
             return Http2Protocol(route.origin, self.memory)
         if not self.http1:
             raise ConnectError(
                 f"{route.origin} does not speak HTTP/2 (ALPN: {agreed}); http1=False forbids HTTP/1.1"
             )
-        from greenh2._protocol.http1 import Http1Protocol
+        with loading(route.origin):
+            from greenh2._protocol.http1 import Http1Protocol
 
         return Http1Protocol(route.origin)
