@@ -108,7 +108,11 @@ class Dialer:
                 connection.facts["proxy"] = route.proxy.origin
             connection.start()
             if connection.closed:
-                raise ConnectError(f"{peer} ended the connection at once: {connection.ended_by}")
+                # Nothing was asked yet: after GOAWAY the server may well take it on another connection.
+                left, why = protocol.farewell, connection.ended_by
+                raise ConnectError(
+                    f"{peer} ended the connection at once: {left or why}", unprocessed=bool(left)
+                )
             if trace is not None:
                 took = monotonic() - started
                 trace("connection.connected", connection=connection.number, protocol=protocol.name, took=took)
