@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from greenh2._connection.connection import Connection
+from greenh2._connection.loading import loading
 from greenh2._errors import ConnectError, TransportError
 from greenh2._models.config import checked_switch
 from greenh2._models.proxy import Proxy
@@ -98,7 +99,8 @@ class Dialer:
         session = None
         try:
             if route.secure and not route.forwarding:
-                from greenh2._net import tls  # brings ssl along, which plain connections never need
+                with loading(peer):
+                    from greenh2._net import tls  # brings ssl along, which plain connections never need
 
                 hostname = route.server_hostname or route.host
                 settings = self.tls._replace(alpn=("http/1.1",)) if route.http1_only else self.tls
@@ -112,7 +114,11 @@ class Dialer:
                 connection.facts["proxy"] = route.proxy.origin
             connection.start()
             if connection.closed:
-                raise ConnectError(f"{peer} ended the connection at once: {connection.ended_by}")
+                # Nothing was asked yet: after GOAWAY the server may well take it on another connection.
+                left, why = protocol.farewell, connection.ended_by
+                raise ConnectError(
+                    f"{peer} ended the connection at once: {left or why}", unprocessed=bool(left)
+                )
             if trace is not None:
                 took = monotonic() - started
                 trace("connection.connected", connection=connection.number, protocol=protocol.name, took=took)
@@ -140,7 +146,8 @@ class Dialer:
         return self.tls._replace(verify=verify, cert=None, alpn=("http/1.1",))
 
     def _by_proxy(self, route: Route, proxy: Proxy, seconds: float | None, leash: Leash | None) -> Channel:
-        from greenh2._connection.tunnel import reach  # most clients have no proxy
+        with loading(route.origin):
+            from greenh2._connection.tunnel import reach  # most clients have no proxy
 
         return reach(
             route, proxy, self.tls_with(proxy), self.sockets, seconds, resolver=self.resolver, leash=leash
@@ -152,13 +159,15 @@ class Dialer:
         known = self.http2 == "prior-knowledge" or not (self.http1 or route.secure)
         unasked = agreed is None and known and not route.http1_only
         if agreed == "h2" or unasked:
-            from greenh2._protocol.http2 import Http2Protocol
+            with loading(route.origin):
+                from greenh2._protocol.http2 import Http2Protocol
 
             return Http2Protocol(route.origin, self.memory)
         if not self.http1:
             raise ConnectError(
                 f"{route.origin} does not speak HTTP/2 (ALPN: {agreed}); http1=False forbids HTTP/1.1"
             )
-        from greenh2._protocol.http1 import Http1Protocol
+        with loading(route.origin):
+            from greenh2._protocol.http1 import Http1Protocol
 
         return Http1Protocol(route.origin)

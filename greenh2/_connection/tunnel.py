@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from time import monotonic
 
+from greenh2._connection.loading import loading
 from greenh2._errors import ConnectTimeout, ProxyError, ReadError
 from greenh2._models.proxy import Proxy
 from greenh2._models.route import Route
@@ -131,7 +132,8 @@ class _Guide:
         channel = Channel(sock, peer if talk is None else str(self._route))
         try:
             if proxy.scheme == "https":
-                from greenh2._net import tls  # as when dialing
+                with loading(peer):
+                    from greenh2._net import tls  # as when dialing
 
                 name = proxy.host.removesuffix(".")
                 context = self._settings.context()

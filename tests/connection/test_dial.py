@@ -233,7 +233,7 @@ def test_a_server_that_says_goodbye_with_the_handshake_is_a_connect_error(
         SettingsFrame(0).serialize() + GoAwayFrame(0, error_code=ErrorCodes.ENHANCE_YOUR_CALM).serialize()
     )
     peer.start_tls(server.context, goodbye)  # type: ignore[arg-type]  # it has one
-    with pytest.raises(ConnectError, match="ended the connection at once"):
+    with pytest.raises(ConnectError, match="ended the connection at once: GOAWAY ENHANCE_YOUR_CALM"):
         dialing.get()
     peer.close()
     assert descriptors() <= before

@@ -1,5 +1,7 @@
 """How connections end under requests, and what each of these is told."""
 
+import ssl
+
 import gevent
 import pytest
 from h2.errors import ErrorCodes
@@ -68,6 +70,25 @@ def test_a_stream_beyond_a_goaway_is_sent_again_elsewhere(talk: Converse) -> Non
     assert other.expect(DataFrame).data == b"pay once"
     other.answer(stream_id)
     assert job.get().status_code == 200
+
+
+def test_a_goaway_that_comes_before_the_first_request_loses_none(
+    raw_server: RawServers, make_client: MakeClient
+) -> None:
+    server = raw_server(adjust=lambda context: setattr(context, "maximum_version", ssl.TLSVersion.TLSv1_2))
+    client = make_client()
+    jobs = [gevent.spawn(client.post, server.url, content=b"body") for _ in range(3)]
+    leaving = server.accept_tcp()
+    # With the last of the handshake, so that the client has it before it can ask for anything.
+    words = SettingsFrame(0).serialize() + GoAwayFrame(0, last_stream_id=2**31 - 1).serialize()
+    leaving.start_tls(server.context, words)  # type: ignore[arg-type]  # it has one
+    leaving.expect_end()
+
+    peer = server.accept()
+    peer.greet()
+    for _ in jobs:
+        peer.answer(peer.expect_request().stream_id, 201)
+    assert [job.get().status_code for job in jobs] == [201, 201, 201]
 
 
 def test_a_goaway_on_an_idle_connection_is_seen_before_it_is_used(talk: Converse) -> None:

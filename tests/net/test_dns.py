@@ -67,3 +67,17 @@ def test_other_greenlets_run_while_a_name_is_looked_up() -> None:
     other = gevent.spawn(lambda: "ran")
     assert ("127.0.0.1", 80) in [address for _, address in resolve("localhost", 80)]
     assert other.ready()
+
+
+class OutOfThreads:
+    """A resolver for which the system has no more threads: its limit of processes has been reached."""
+
+    def getaddrinfo(self, *question: object) -> list[object]:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_process_that_may_have_no_more_threads_is_told_so_in_an_error_of_ours(asked: Asked) -> None:
+    gevent.get_hub().resolver = OutOfThreads()  # type: ignore[assignment]  # `asked` puts the real one back
+
+    with pytest.raises(ConnectError, match=r"'localhost' could not be resolved: can't start new thread"):
+        resolve("localhost", 80)
