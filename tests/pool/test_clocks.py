@@ -9,6 +9,8 @@ import pytest
 import greenh2
 from greenh2._models.timeouts import Deadline
 from greenh2._net.dns import Address
+from greenh2._net.dns import resolve as look_up
+from tests.support.certificates import Certificates
 from tests.support.clients import MakeClient
 from tests.support.origins import OriginFactory
 from tests.support.rawserver import PREFACE, RawServers
@@ -114,3 +116,27 @@ def test_a_dial_that_is_killed_does_not_undo_the_caution_that_another_has_taught
     peer.read_until(b"\r\n\r\n")
     peer.send_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     assert [job.get(timeout=10).text for job in (first, waiting)] == ["ok", "ok"]
+
+
+def test_a_dial_that_failed_long_ago_keeps_no_request_from_dialing(
+    origin: OriginFactory, certificates: Certificates
+) -> None:
+    server, away = origin(alpn=("http/1.1",)), True
+
+    def resolve(host: str, port: int) -> list[Address]:
+        if away:
+            raise greenh2.ConnectError("the name was not found")
+        return look_up(host, port)
+
+    limits = greenh2.Limits(fairness_delay=60.0)
+    with greenh2.HTTPTransport(verify=certificates.ca_file, limits=limits) as transport:
+        response = transport.handle_request(greenh2.Request("GET", f"{server.url}/stall-body"))
+        transport._dialer.resolver = resolve
+        timeout = greenh2.Timeout(30.0, pool=0.3)
+        with pytest.raises(greenh2.PoolTimeout):
+            transport.handle_request(greenh2.Request("GET", server.url, extensions={"timeout": timeout}))
+        away = False
+        timeout = greenh2.Timeout(30.0, pool=2.0)
+        later = transport.handle_request(greenh2.Request("GET", server.url, extensions={"timeout": timeout}))
+        assert later.read() == b"hello\n"
+        response.close()
