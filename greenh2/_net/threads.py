@@ -42,5 +42,6 @@ def call_in(hub: Hub, function: Callable[..., object], *arguments: object) -> No
     """
     loop = hub.loop
     if loop is not None:
-        with suppress(AttributeError, ValueError):  # libuv's, and libev's, that it is destroyed
+        # While it goes, and after, either loop tells of that by errors of several kinds.
+        with suppress(Exception):
             loop.run_callback_threadsafe(function, *arguments)
