@@ -42,5 +42,5 @@ def call_in(hub: Hub, function: Callable[..., object], *arguments: object) -> No
     """
     loop = hub.loop
     if loop is not None:
-        with suppress(AttributeError, ValueError):  # libuv's, and libev's, that it is destroyed
+        with suppress(AttributeError, TypeError, ValueError):  # libuv's, while it goes and after, and libev's
             loop.run_callback_threadsafe(function, *arguments)

@@ -10,7 +10,7 @@ import os
 from time import monotonic
 
 from greenh2._connection.exchange import Exchange
-from greenh2._errors import ConnectError, TimeoutException, TotalTimeout, TransportError
+from greenh2._errors import ConnectError, ConnectTimeout, TimeoutException, TotalTimeout, TransportError
 from greenh2._models.route import Route
 from greenh2._models.timeouts import Deadline
 from greenh2._models.trace import Trace
@@ -73,9 +73,12 @@ def _too_late(pool: Pool, waiter: Waiter) -> TimeoutException:
     if phase == "connect":
         for connection in tuple(waiter.lane.greeting):  # made long ago, and has not said SETTINGS
             connection.distrust(waiter.since)
-        message = f"no connection to {waiter.lane.route.origin} within {waiter.spent['connect']:.3g} s"
-        return deadline.error("connect", message)
+        return deadline.error("connect", _no_connection(waiter))
     return deadline.error("pool", report.explain(pool, waiter))
+
+
+def _no_connection(waiter: Waiter) -> str:
+    return f"no connection to {waiter.lane.route.origin} within {waiter.spent['connect']:.3g} s"
 
 
 def _dial(pool: Pool, waiter: Waiter, trace: Trace | None) -> Exchange | None:
@@ -83,17 +86,23 @@ def _dial(pool: Pool, waiter: Waiter, trace: Trace | None) -> Exchange | None:
     lane = waiter.lane
     leash = Leash()
     pool.leashes[leash] = None
+    began = monotonic()
     try:
-        connection = pool.dialer(lane.route, waiter.left("connect"), trace, leash)
+        seconds = waiter.left("connect")
+        if seconds == 0 and waiter.spent["connect"]:  # by dials of its own that failed, or by those of others
+            raise ConnectTimeout(_no_connection(waiter))
+        connection = pool.dialer(lane.route, seconds, trace, leash)
     except BaseException as exc:
         failure = exc if isinstance(exc, TransportError) and not isinstance(exc, TimeoutException) else None
         if failure is not None and lane.stranded:
             pool.fail_waiters(lane, failure)
         lane.stumbled = monotonic() if isinstance(exc, TransportError) else 0.0
-        lane.reluctant = failure is not None and lane.alive and not pool.closed
+        waits = failure is not None and lane.alive and not pool.closed
+        lane.reluctant = lane.reluctant or waits  # that of another dial is not undone by a timeout or a kill
         pool.end_dial(lane)
         pool.serve(lane)
-        if lane.reluctant:
+        if waits:
+            waiter.spent["connect"] += monotonic() - began
             return None
         if isinstance(exc, TimeoutException):
             late = waiter.deadline.error("connect", str(exc))

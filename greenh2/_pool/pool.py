@@ -30,6 +30,8 @@ from greenh2._pool.waiter import PLACE, Place, Waiter
 
 #: Lanes that are remembered for their protocol alone; more are forgotten.
 _MAX_DESERTED = 1024
+#: A request that comes so long after the last dial that failed has one tried again at once (seconds).
+_CAUTION = 0.1
 
 
 class Pool:
@@ -96,10 +98,13 @@ class Pool:
 
     def line_up(self, waiter: Waiter) -> None:
         """Let a request wait in its lane, and serve it if that can be done now."""
+        lane = waiter.lane
         waiter.line_up()
-        if next(iter(waiter.lane.waiters)) is waiter:  # else those before it would have been served as well
-            self._line.note(waiter.lane)
-            self.serve(waiter.lane)
+        if lane.reluctant and monotonic() - lane.stumbled >= _CAUTION:
+            self.try_again(lane)
+        elif next(iter(lane.waiters)) is waiter:  # else those before it would have been served as well
+            self._line.note(lane)
+            self.serve(lane)
 
     def withdraw(self, waiter: Waiter) -> None:
         """Take a request out that gave up, and hand back what it was granted meanwhile."""
@@ -343,6 +348,7 @@ class Pool:
     def try_again(self, lane: PoolLane) -> None:
         """Let a lane dial again whose last dial failed."""
         lane.reluctant = False
+        self._line.note(lane)
         self.serve(lane)
 
     def resume(self, connection: Connection) -> None:
