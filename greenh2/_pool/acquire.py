@@ -96,7 +96,8 @@ def _dial(pool: Pool, waiter: Waiter, trace: Trace | None) -> Exchange | None:
         failure = exc if isinstance(exc, TransportError) and not isinstance(exc, TimeoutException) else None
         if failure is not None and lane.stranded:
             pool.fail_waiters(lane, failure)
-        lane.stumbled = monotonic() if isinstance(exc, TransportError) else 0.0
+        if isinstance(exc, TransportError):
+            lane.stumbled = monotonic()
         waits = failure is not None and lane.alive and not pool.closed
         lane.reluctant = lane.reluctant or waits  # that of another dial is not undone by a timeout or a kill
         pool.end_dial(lane)
