@@ -115,17 +115,15 @@ class Dialer:
             connection.start()
             if connection.closed:
                 # Nothing was asked yet: after GOAWAY the server may well take it on another connection.
-                left, why = protocol.farewell, connection.ended_by
-                raise ConnectError(
-                    f"{peer} ended the connection at once: {left or why}", unprocessed=bool(left)
-                )
+                farewell = protocol.farewell
+                why = farewell or connection.ended_by
+                raise ConnectError(f"{peer} ended the connection at once: {why}", unprocessed=bool(farewell))
             if trace is not None:
                 took = monotonic() - started
                 trace("connection.connected", connection=connection.number, protocol=protocol.name, took=took)
         except BaseException as exc:
-            if isinstance(
-                exc, TransportError
-            ):  # it may be for the session that the server did not want this one
+            # It may be the session that the server did not like; a kill says nothing of that.
+            if isinstance(exc, TransportError):
                 self.sessions.forget(route)
             channel.close()
             raise
