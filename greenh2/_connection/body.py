@@ -5,7 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING
+
+import gevent
+from gevent import get_hub, getcurrent
 
 from greenh2._connection.exchange import Exchange
 from greenh2._errors import TransportError
@@ -13,7 +17,8 @@ from greenh2._models.request import Request
 from greenh2._models.streams import SyncByteStream
 from greenh2._models.timeouts import Deadline
 from greenh2._models.trace import Trace
-from greenh2._protocol.events import Fields
+from greenh2._net.bell import SHORTEST
+from greenh2._protocol.events import LONGEST_TURN, Fields
 
 if TYPE_CHECKING:
     import ssl
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 class ExchangeBody(SyncByteStream):
     """The body of a response: pulled from its exchange, piece by piece, by whoever iterates."""
 
-    __slots__ = ("_deadline", "_exchange", "_left", "_request", "_trace")
+    __slots__ = ("_deadline", "_exchange", "_left", "_request", "_trace", "_turn_ends")
 
     def __init__(self, exchange: Exchange, deadline: Deadline, request: Request, trace: Trace | None) -> None:
         self._exchange = exchange
@@ -30,6 +35,7 @@ class ExchangeBody(SyncByteStream):
         self._request = request
         self._trace = trace
         self._left = False
+        self._turn_ends = 0.0
 
     def __iter__(self) -> Iterator[bytes]:
         exchange, deadline = self._exchange, self._deadline
@@ -50,6 +56,20 @@ class ExchangeBody(SyncByteStream):
     def take_whole(self) -> bytes | None:
         """Return what is left of the body if all of it has arrived, else None.  Never waits."""
         return self._exchange.take_whole()
+
+    def give_way(self) -> None:
+        """Let others run if the reader has been at work for long: decoding may make very much of what is there.
+
+        Switches greenlets, but not in the hub, nor in another native thread than that of the request.
+        """
+        now = monotonic()
+        if now < self._turn_ends:
+            return
+        if self._turn_ends and not self._exchange.connection.foreign and getcurrent() is not get_hub():
+            gevent.sleep(
+                SHORTEST
+            )  # sleep(0) would come back many times before timers and sockets have a turn
+        self._turn_ends = monotonic() + LONGEST_TURN
 
     @property
     def trailers(self) -> Fields:

@@ -6,7 +6,11 @@ Brings urllib.request along: not to be imported before there are cookies.
 from __future__ import annotations
 
 import ipaddress
-from http.cookiejar import Cookie, DefaultCookiePolicy
+from http.cookiejar import (  # type: ignore[attr-defined] # typeshed leaves the last out
+    Cookie,
+    DefaultCookiePolicy,
+    eff_request_host,
+)
 from urllib.request import Request
 
 
@@ -28,6 +32,16 @@ class CookiePolicy(DefaultCookiePolicy):
         if cookie.domain_specified and _is_address(host := request.origin_req_host):
             return cookie.domain.removeprefix(".") == host
         allowed: bool = super().set_ok_domain(cookie, request)
+        return allowed
+
+    def return_ok_domain(self, cookie: Cookie, request: Request) -> bool:
+        """Tell whether the host may be told this cookie: one that names no domain goes back to its own host alone.
+
+        RFC 6265 section 5.4.  The user's own, which have no domain at all, go to every host.
+        """
+        if cookie.domain and not cookie.domain_specified and cookie.domain != eff_request_host(request)[1]:
+            return False
+        allowed: bool = super().return_ok_domain(cookie, request)
         return allowed
 
 

@@ -14,6 +14,9 @@ from greenh2._models.headers import Headers
 MAX_PIECE: Final = 262_144
 """The most bytes that decoding hands out at once, however much they were compressed."""
 
+SLICE: Final = 4096
+"""What a decoder is given at once (bytes): how much came of how little is looked at that often."""
+
 MAX_CODINGS: Final = 5
 """How many content codings may lie upon each other; the bound of curl (CVE-2022-32206)."""
 
@@ -128,24 +131,42 @@ class DeflateDecoder:
 
 
 class StackedDecoder:
-    """Undoes the last coding, and then those below it."""
+    """Undoes the last coding, and then those below it.
 
-    __slots__ = ("_below", "_last")
+    Its pieces may be empty: what swells in one coding may be nothing in the next, and whoever iterates sees in
+    `between` how much has been made, and may give up.
+    """
+
+    __slots__ = ("_below", "_last", "_made")
 
     def __init__(self, last: ContentDecoder, below: ContentDecoder) -> None:
         self._last = last
         self._below = below
+        self._made = 0
+
+    @property
+    def between(self) -> int:
+        """How much has been made of the body that is not the body yet, by the coding that made most (bytes)."""
+        last = self._last
+        return max(self._made, last.between) if isinstance(last, StackedDecoder) else self._made
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         """Decode the next bytes through all codings."""
-        for piece in self._last.decode(data):
-            yield from self._below.decode(piece)
+        return self._through(self._last.decode(data))
 
     def flush(self) -> Iterator[bytes]:
         """Flush each coding into the next."""
-        for piece in self._last.flush():
-            yield from self._below.decode(piece)
+        yield from self._through(self._last.flush())
         yield from self._below.flush()
+
+    def _through(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._made += len(piece)
+            for start in range(0, len(piece), SLICE):
+                yield b""
+                yield from self._below.decode(piece[start : start + SLICE])
+            if not piece:
+                yield piece
 
 
 IDENTITY: Final = IdentityDecoder()

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
 
+from greenh2._models.bounds import FREE_OF_RATIO
 from greenh2._models.decoders import (
     IDENTITY,
+    SLICE,
     ByteChunker,
     ContentDecoder,
     LineDecoder,
+    StackedDecoder,
     TextChunker,
     TextDecoder,
 )
-
-#: What a decoder is given at once (bytes): how much came of how little is looked at that often.
-_SLICE: Final = 4096
 
 
 def decoded(
@@ -23,7 +22,8 @@ def decoded(
 ) -> Iterator[bytes]:
     """Return the pieces without their content coding.  Iterating raises DecodingError, and what `check` raises.
 
-    That is called before each piece with the bytes that were decoded so far, and those that came of them.
+    That is called often, before each piece at least, with the bytes that were decoded so far, and those that came of
+    them, be it between two codings.
     """
     return pieces if decoder is IDENTITY else _decoded(pieces, decoder, check)
 
@@ -54,19 +54,25 @@ def as_lines(texts: Iterable[str]) -> Iterator[str]:
 def _decoded(
     pieces: Iterator[bytes], decoder: ContentDecoder, check: Callable[[int, int], None]
 ) -> Iterator[bytes]:
+    stack = decoder if isinstance(decoder, StackedDecoder) else None
     taken = made = 0
-    for piece in pieces:
-        for start in range(0, len(piece), _SLICE):
-            slice_ = piece[start : start + _SLICE]
-            taken += len(slice_)
-            for result in decoder.decode(slice_):
-                made += len(result)
-                check(taken, made)
+    for results in _results(pieces, decoder):
+        taken += results[0]
+        check(taken, made)  # also where nothing ever comes of it
+        for result in results[1]:
+            made += len(result)
+            # An honest body may be a little longer with a coding than without.
+            check(taken, made if stack is None else max(made, stack.between - FREE_OF_RATIO))
+            if result:
                 yield result
-    for result in decoder.flush():
-        made += len(result)
-        check(taken, made)
-        yield result
+
+
+def _results(pieces: Iterator[bytes], decoder: ContentDecoder) -> Iterator[tuple[int, Iterator[bytes]]]:
+    for piece in pieces:
+        for start in range(0, len(piece), SLICE):
+            slice_ = piece[start : start + SLICE]
+            yield len(slice_), decoder.decode(slice_)
+    yield 0, decoder.flush()
 
 
 def _in_chunks(pieces: Iterator[bytes], chunker: ByteChunker) -> Iterator[bytes]:

@@ -334,6 +334,9 @@ class Response(Answered):
 
     def _check(self, taken: int, made: int) -> None:
         check_decoded(self._most, taken, made, self._request)
+        give_way: Callable[[], None] | None = getattr(self.stream, "give_way", None)
+        if give_way is not None:
+            give_way()
 
     def _fail(self, error: BaseException) -> None:
         with suppress(Exception):  # the error under way is the one to tell, and may be somebody's Timeout

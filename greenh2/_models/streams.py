@@ -41,7 +41,8 @@ class ResponseStream(Protocol):
     """The body of a response as it comes in: iterate it once, and close it.
 
     It may also have `trailers`, a list of pairs of bytes, which is looked at after the end; and `take_whole`, a
-    function that returns what is left of the body if all of it is there already, and else None.
+    function that returns what is left of the body if all of it is there already, and else None; and `give_way`, a
+    function that is called again and again while the body is decoded, and may let others run.
     """
 
     def __iter__(self) -> Iterator[bytes]:

@@ -105,6 +105,28 @@ def test_a_bound_that_is_no_number_of_bytes_is_refused(most: object) -> None:
         greenh2.Client(max_response_bytes=most)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("most", [None, 1000])
+def test_a_bomb_between_two_codings_is_one_though_nothing_comes_of_it(most: int | None) -> None:
+    ignored = gzip.compress(b"") + bytes(20 * FREE_OF_RATIO)  # what follows a member and begins none
+    response, body = answer(
+        gzip.compress(gzip.compress(ignored)), b"never pulled", content_encoding="gzip, gzip, gzip"
+    )
+    with (
+        greenh2.Client(transport=Answers(response), max_response_bytes=most) as client,
+        pytest.raises(greenh2.DecodingError if most is None else greenh2.ResponseTooLarge),
+    ):
+        client.get(URL)
+    assert (body.closed, body.given) == (True, 1)
+
+
+def test_codings_that_make_a_body_longer_do_not_count_against_the_bound() -> None:
+    data = random.Random(3).randbytes(1000)
+    packed = gzip.compress(gzip.compress(data))
+    response, _ = answer(packed, content_encoding="gzip, gzip")
+    with greenh2.Client(transport=Answers(response), max_response_bytes=len(packed)) as client:
+        assert client.get(URL).content == data
+
+
 def test_a_bomb_is_not_unpacked() -> None:
     packed = gzip.compress(bytes(10 * FREE_OF_RATIO))
     response, body = answer(packed, content_encoding="gzip")

@@ -153,6 +153,21 @@ def test_a_response_s_cookies_do_not_go_to_another_host() -> None:
     assert sent(cookies, "https://example.com/") is None
 
 
+@pytest.mark.parametrize("host", ["example.org", "localhost", "127.0.0.1"])
+def test_a_cookie_that_names_no_domain_goes_to_no_host_below(host: str) -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered(f"https://{host}/", "x=1"))
+    assert sent(cookies, f"https://{host.upper()}:8443/") == "x=1"
+    assert sent(cookies, f"https://below.{host}/") is None
+
+
+def test_a_cookie_that_names_its_domain_goes_to_the_hosts_below() -> None:
+    cookies = Cookies()
+    cookies.extract_cookies(answered("https://example.org/", "x=1; Domain=example.org"))
+    cookies.set("y", "2", domain="example.org")
+    assert sent(cookies, "https://below.example.org/") == "x=1; y=2"
+
+
 def test_a_secure_cookie_does_not_go_over_http() -> None:
     cookies = Cookies()
     cookies.extract_cookies(answered("https://example.org/", "x=1; Secure"))
