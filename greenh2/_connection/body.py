@@ -40,7 +40,7 @@ class ExchangeBody(SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         exchange, deadline = self._exchange, self._deadline
         try:
-            while data := exchange.read(deadline):
+            while data := self._read(exchange, deadline):
                 yield data
         except GeneratorExit:
             self.let_go()
@@ -57,6 +57,13 @@ class ExchangeBody(SyncByteStream):
         """Return what is left of the body if all of it has arrived, else None.  Never waits."""
         return self._exchange.take_whole()
 
+    def _read(self, exchange: Exchange, deadline: Deadline) -> bytes:
+        began = monotonic()
+        data = exchange.read(deadline)
+        if monotonic() - began >= SHORTEST:  # so it has waited, and others have run
+            self._turn_ends = 0.0
+        return data
+
     def give_way(self) -> None:
         """Let others run if the reader has been at work for long: decoding may make very much of what is there.
 
@@ -68,8 +75,9 @@ class ExchangeBody(SyncByteStream):
         if self._turn_ends and not self._exchange.connection.foreign and getcurrent() is not get_hub():
             gevent.sleep(
                 SHORTEST
-            )  # sleep(0) would come back many times before timers and sockets have a turn
-        self._turn_ends = monotonic() + LONGEST_TURN
+            )  # after sleep(0) it would be its turn again long before that of timers and sockets
+            now = monotonic()
+        self._turn_ends = now + LONGEST_TURN
 
     @property
     def trailers(self) -> Fields:
