@@ -27,6 +27,10 @@ from greenh2._protocol.events import (
 from greenh2._protocol.plain import MAX_FIELD_LINES, MAX_HEAD, PlainRequests, plain_response
 
 MAX_INTERIM = 50
+#: What chunks may be wrapped in, beyond so many bytes for each of them, and three for each byte of the body (bytes):
+#: extensions are read, and nobody hears of them (CVE-2023-39326).
+MAX_WRAPPING = 256 * 1024
+_CHUNK = 64
 #: What the user may leave unread before reading from the network pauses (bytes).
 READ_AHEAD = 256 * 1024
 _PIECE = 64 * 1024
@@ -57,6 +61,7 @@ class Http1Protocol:
         self._answered = False
         self._interim = 0
         self._unread = 0
+        self._wrapping = 0
         self.backlog = False
 
     @property
@@ -89,7 +94,7 @@ class Http1Protocol:
         self._stream += 1
         self._started = self._answered = False
         self._sending = not end
-        self._interim = self._unread = 0
+        self._interim = self._unread = self._wrapping = 0
         return self._stream
 
     def _begin(self, machine: h11.Connection, head: RequestHead, *, end: bool) -> bytes:
@@ -176,6 +181,7 @@ class Http1Protocol:
             else:
                 self._fail(self._disconnected(), events)
                 return events
+        self._wrapping += len(data)
         try:
             self._h11.receive_data(data)
         except h11.RemoteProtocolError as exc:
@@ -227,7 +233,9 @@ class Http1Protocol:
             while self._take(self._h11.next_event(), events):
                 if monotonic() > end:
                     self.backlog = True
-                    break
+                    return
+            if self._wrapping > MAX_WRAPPING and self._h11.their_state is h11.SEND_BODY:
+                raise h11.RemoteProtocolError("its chunks are wrapped in far more than they hold")
         except h11.RemoteProtocolError as exc:
             self._fail(self._error(data, exc), events)
 
@@ -236,6 +244,7 @@ class Http1Protocol:
         match event:
             case h11.Data(data=data):
                 self._unread += len(data)
+                self._wrapping -= _CHUNK + 3 * len(data)
                 events.append(DataReceived(self._stream, bytes(data), len(data)))
             case h11.Response():
                 self._take_head(event, events)
@@ -258,6 +267,7 @@ class Http1Protocol:
         if not response.http_version.startswith(b"1."):
             raise h11.RemoteProtocolError(f"its version is {response.http_version!r}")
         fields = _bounded(response)
+        self._wrapping = 0
         names = {name for name, _ in response.headers}
         if b"content-length" in names and b"transfer-encoding" in names:
             # RFC 9112 section 6.3: somebody may be smuggling. This answer is read, and no other after it.

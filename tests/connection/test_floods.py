@@ -343,9 +343,10 @@ def test_header_fields_without_bound_are_refused(
         (b"HTTP/1.1 200 OK\r\n", b"X-Y: z\r\n"),
         (b"HTTP/1.1 200 OK\r\nX-Y: ", b"y" * 1000),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1", b";a=b" * 1000),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;a=" + b"b" * 1000 + b"\r\n.\r\n"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X-Y: z\r\n"),
     ],
-    ids=["1xx", "lines", "a line", "chunk extensions", "trailers"],
+    ids=["1xx", "lines", "a line", "chunk extensions", "an extension for each byte", "trailers"],
 )
 def test_a_head_without_end_is_refused(talk: Converse, beginning: bytes, again: bytes) -> None:
     it = talk("http1", timeout=5.0)

@@ -345,3 +345,12 @@ def test_what_another_stream_consumed_does_not_count() -> None:
     receive(protocol, OK + b"\r\n" + bytes(READ_AHEAD))
     protocol.consumed(7, READ_AHEAD)
     assert not protocol.wants_data
+
+
+@pytest.mark.parametrize("extension", [b"", b";signature=" + b"f" * 40])
+def test_small_chunks_that_say_little_beside_are_no_flood(extension: bytes) -> None:
+    protocol = client()
+    receive(protocol, OK + b"Transfer-Encoding: chunked\r\n\r\n")
+    events = receive(protocol, (b"1" + extension + b"\r\n.\r\n") * 20_000 + b"0\r\n\r\n")
+    assert body(events) == b"." * 20_000
+    assert isinstance(events[-2], ResponseEnded)
