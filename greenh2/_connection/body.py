@@ -73,9 +73,8 @@ class ExchangeBody(SyncByteStream):
         if now < self._turn_ends:
             return
         if self._turn_ends and not self._exchange.connection.foreign and getcurrent() is not get_hub():
-            gevent.sleep(
-                SHORTEST
-            )  # after sleep(0) it would be its turn again long before that of timers and sockets
+            # After sleep(0) it would be its turn again long before that of timers and sockets.
+            gevent.sleep(SHORTEST)
             now = monotonic()
         self._turn_ends = now + LONGEST_TURN
 

@@ -14,7 +14,7 @@ from greenh2._models.headers import Headers
 MAX_PIECE: Final = 262_144
 """The most bytes that decoding hands out at once, however much they were compressed."""
 
-SLICE: Final = 4096
+_SLICE: Final = 4096
 """What a decoder is given at once (bytes): how much came of how little is looked at that often."""
 
 MAX_CODINGS: Final = 5
@@ -130,6 +130,11 @@ class DeflateDecoder:
         return iter(())
 
 
+def slices(piece: bytes) -> Iterator[bytes]:
+    """Cut a piece into what a decoder is given at once."""
+    return (piece[start : start + _SLICE] for start in range(0, len(piece), _SLICE))
+
+
 class StackedDecoder:
     """Undoes the last coding, and then those below it.
 
@@ -162,9 +167,9 @@ class StackedDecoder:
     def _through(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
             self._made += len(piece)
-            for start in range(0, len(piece), SLICE):
+            for slice_ in slices(piece):
                 yield b""
-                yield from self._below.decode(piece[start : start + SLICE])
+                yield from self._below.decode(slice_)
             if not piece:
                 yield piece
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from greenh2._models.bounds import FREE_OF_RATIO
 from greenh2._models.decoders import (
     IDENTITY,
-    SLICE,
     ByteChunker,
     ContentDecoder,
     LineDecoder,
     StackedDecoder,
     TextChunker,
     TextDecoder,
+    slices,
 )
 
 
@@ -56,10 +56,10 @@ def _decoded(
 ) -> Iterator[bytes]:
     stack = decoder if isinstance(decoder, StackedDecoder) else None
     taken = made = 0
-    for results in _results(pieces, decoder):
-        taken += results[0]
+    for size, results in _results(pieces, decoder):
+        taken += size
         check(taken, made)  # also where nothing ever comes of it
-        for result in results[1]:
+        for result in results:
             made += len(result)
             # An honest body may be a little longer with a coding than without.
             check(taken, made if stack is None else max(made, stack.between - FREE_OF_RATIO))
@@ -69,8 +69,7 @@ def _decoded(
 
 def _results(pieces: Iterator[bytes], decoder: ContentDecoder) -> Iterator[tuple[int, Iterator[bytes]]]:
     for piece in pieces:
-        for start in range(0, len(piece), SLICE):
-            slice_ = piece[start : start + SLICE]
+        for slice_ in slices(piece):
             yield len(slice_), decoder.decode(slice_)
     yield 0, decoder.flush()
 

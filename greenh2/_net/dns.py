@@ -41,10 +41,6 @@ def resolve(host: str, port: int) -> list[Address]:
         )
     try:
         answers = gevent.socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-    except (
-        OSError,
-        UnicodeError,
-        RuntimeError,
-    ) as exc:  # the last where the process may have no more threads
+    except (OSError, UnicodeError, RuntimeError) as exc:  # RuntimeError: it may have no more threads
         raise ConnectError(f"the name {host!r} could not be resolved: {exc}") from exc
     return [(family, cast("_SocketAddress", address)) for family, _, _, _, address in dict.fromkeys(answers)]

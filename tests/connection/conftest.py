@@ -19,7 +19,7 @@ from greenh2._models.timeouts import Deadline, Timeout
 from greenh2._net.trust import TlsSettings
 from greenh2._protocol.events import RequestHead
 from tests.support.clients import MakeClient, make_client
-from tests.support.rawserver import H2Peer, RawServer, RawServers, raw_server
+from tests.support.rawserver import H2Peer, RawServer, RawServers, data, raw_server
 
 __all__ = ["make_client", "raw_server"]
 
@@ -140,3 +140,17 @@ def in_mid_answer(ends: Ends) -> tuple[Exchange, int]:
 def deadline() -> Deadline:
     """Five seconds for everything, from now on."""
     return Deadline(Timeout(5.0))
+
+
+def send_gzip(it: Talk, protocol: str, packed: bytes) -> None:
+    """Have the peer answer its one request with a body in gzip."""
+    if protocol == "h2":
+        stream_id = it.peer.expect_request().stream_id
+        head = it.peer.head(stream_id, 200, ("content-encoding", "gzip"))
+        it.peer.send(head, *[data(stream_id, packed[i : i + 16384]) for i in range(0, len(packed), 16384)])
+        it.peer.send(data(stream_id, b"", end=True))
+    else:
+        it.peer.read_until(b"\r\n\r\n")
+        it.peer.send_bytes(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed
+        )

@@ -31,7 +31,7 @@ from greenh2._connection import flow
 from greenh2._connection.connection import HIGH_WATER, Connection
 from greenh2._models.body import BytesBody
 from greenh2._protocol import machine
-from tests.connection.conftest import HEAD, Converse, Ends, Talk, deadline
+from tests.connection.conftest import HEAD, Converse, Ends, Talk, deadline, send_gzip
 from tests.connection.test_upload import BOTH
 from tests.support.rawserver import H2Peer, data
 
@@ -366,16 +366,7 @@ def test_a_bomb_is_unpacked_piece_by_piece_if_at_all(talk: Converse, protocol: s
     packed = gzip.compress(bytes(size), 6)
     it = talk(protocol, timeout=5.0, max_response_bytes=size if allowed else None)
     job = it.stream()
-    if protocol == "h2":
-        stream_id = it.peer.expect_request().stream_id
-        head = it.peer.head(stream_id, 200, ("content-encoding", "gzip"))
-        it.peer.send(head, *[data(stream_id, packed[i : i + 16384]) for i in range(0, len(packed), 16384)])
-        it.peer.send(data(stream_id, b"", end=True))
-    else:
-        it.peer.read_until(b"\r\n\r\n")
-        it.peer.send_bytes(
-            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed
-        )
+    send_gzip(it, protocol, packed)
     response = job.get()
     with little_memory():
         if allowed:

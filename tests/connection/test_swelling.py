@@ -9,9 +9,8 @@ from gevent.event import Event
 import greenh2
 from greenh2._connection import body
 from greenh2._connection.body import ExchangeBody
-from tests.connection.conftest import Converse, Talk
+from tests.connection.conftest import Converse, Talk, send_gzip
 from tests.connection.test_upload import BOTH
-from tests.support.rawserver import data
 
 #: Not a bomb by its ratio: some noise, then zeros.
 MUCH = gzip.compress(bytes(range(256)) * 600, 0) + gzip.compress(bytes(20_000_000))
@@ -22,16 +21,7 @@ NOTHING = gzip.compress(b"") * 10_000
 def arrived(it: Talk, protocol: str, packed: bytes) -> greenh2.Response:
     """Return a response of which all has arrived, and nothing was read."""
     job = it.stream()
-    if protocol == "h2":
-        stream_id = it.peer.expect_request().stream_id
-        head = it.peer.head(stream_id, 200, ("content-encoding", "gzip"))
-        it.peer.send(head, *[data(stream_id, packed[i : i + 16384]) for i in range(0, len(packed), 16384)])
-        it.peer.send(data(stream_id, b"", end=True))
-    else:
-        it.peer.read_until(b"\r\n\r\n")
-        it.peer.send_bytes(
-            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed
-        )
+    send_gzip(it, protocol, packed)
     response = job.get()
     assert isinstance(response.stream, ExchangeBody)
     with gevent.Timeout(5.0):
