@@ -150,6 +150,9 @@ def _streams(peer: Peer, base: str, task: Download | Upload, file: str) -> Round
     if not isinstance(peer, Streams):
         raise Unable("it has no streams")
     size = task.megabytes * MEGABYTE
+    body = b"x" * size if isinstance(task, Upload) and task.in_memory else None
+    if body is not None and not isinstance(peer, Posts):
+        raise Unable("it is not driven to send bytes")
     meter = Meter()
     if isinstance(peer, Gets):
         peer.get(f"{base}/1000.bin")
@@ -160,6 +163,8 @@ def _streams(peer: Peer, base: str, task: Download | Upload, file: str) -> Round
         if isinstance(task, Download):
             length = peer.download(f"{base}/{size}.bin")
             assert length == size, length
+        elif body is not None and isinstance(peer, Posts):
+            peer.post(f"{base}/upload", body)
         else:
             peer.upload(f"{base}/upload", file)
     peak = meters.peak_memory()

@@ -84,6 +84,6 @@ class Streams(Protocol):
 class Posts(Protocol):
     """A client that can send what is only being made."""
 
-    def post(self, url: str, body: Iterator[bytes]) -> None:
-        """POST what an iterator yields; raise unless the answer is 204."""
+    def post(self, url: str, body: Iterator[bytes] | bytes) -> None:
+        """POST what an iterator yields, or bytes; raise unless the answer is 204."""
         ...

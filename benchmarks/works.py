@@ -35,10 +35,11 @@ class Download:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Upload:
-    """PUT one large file."""
+    """PUT one large file, or POST as much out of memory."""
 
     http2: bool = True
     megabytes: int = 100
+    in_memory: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +132,18 @@ def works(
             task=Download(megabytes=size),
             figure="cpu_ms",
         ),
-        Work(name="upload", title=f"{size} MB up, HTTP/2", task=Upload(megabytes=size), figure="cpu_ms"),
+        Work(
+            name="upload",
+            title=f"{size} MB up, HTTP/2, from a file",
+            task=Upload(megabytes=size),
+            figure="cpu_ms",
+        ),
+        Work(
+            name="upload-bytes",
+            title=f"{size} MB up, HTTP/2, from memory",
+            task=Upload(megabytes=size, in_memory=True),
+            figure="cpu_ms",
+        ),
         Work(
             name="idle-h2",
             title=f"{many:,} idle connections, HTTP/2",

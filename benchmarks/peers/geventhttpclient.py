@@ -61,7 +61,7 @@ class Peer:
             response.read()
         assert response.status_code == 204, response
 
-    def post(self, url: str, body: Iterator[bytes]) -> None:
+    def post(self, url: str, body: Iterator[bytes] | bytes) -> None:
         response = self._open("POST", url, body)
         response.read()
         assert response.status_code == 204, response

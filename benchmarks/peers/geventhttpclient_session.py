@@ -45,7 +45,7 @@ class Peer:
             response = self._session.put(url, data=file)
         assert response.status_code == 204, response
 
-    def post(self, url: str, body: Iterator[bytes]) -> None:
+    def post(self, url: str, body: Iterator[bytes] | bytes) -> None:
         response = self._session.post(url, data=body)
         assert response.status_code == 204, response
 

@@ -50,7 +50,7 @@ class Peer:
             response = self._client.put(url, content=file)
         assert response.status_code == 204, response
 
-    def post(self, url: str, body: Iterator[bytes]) -> None:
+    def post(self, url: str, body: Iterator[bytes] | bytes) -> None:
         response = self._client.post(url, content=body)
         assert response.status_code == 204, response
 

@@ -16,6 +16,7 @@ import gevent
 from greenh2._connection.exchange import Exchange, own_error
 from greenh2._connection.flow import Flow
 from greenh2._connection.life import PAYLOAD
+from greenh2._connection.vigil import Nearness
 from greenh2._errors import CloseError, LocalProtocolError, RemoteProtocolError, TransportError
 from greenh2._models.route import Route
 from greenh2._models.trace import log, logger
@@ -62,6 +63,8 @@ class Connection(Flow):
         self._queued = 0
         self._departing: dict[Exchange, None] = {}
         self._probing = False
+        #: Set by the pool, where the loop may stay awake for answers.
+        self.nearness: Nearness | None = None
 
     @property
     def foreign(self) -> bool:
@@ -267,6 +270,8 @@ class Connection(Flow):
             departing, self._departing = self._departing, {}
             for exchange in departing:
                 exchange.depart(channel.written, delayed=channel.unsent > 0)
+            if self.nearness is not None and not self._queued:
+                self.nearness.ask(channel.progressed)
         uploads, self._queued = self._queued, 0
         if uploads and channel.write_error is None and not self.congested:
             self._ring_uploads()
@@ -274,6 +279,8 @@ class Connection(Flow):
     def _dispatch(self, events: list[Event]) -> None:
         # A peer may say a thousand times in one turn that windows or limits have changed: it is looked at once.
         changed = opened = settled = False
+        if self.nearness is not None:
+            self.nearness.answer(self.life.heard)
         for event in events:
             match event:
                 case DataReceived():

@@ -6,6 +6,9 @@ from sys import float_info
 
 from greenh2._models.value import Value
 
+#: To wait awake for longer than this would be nothing but work (seconds).
+_LONGEST_POLL = 0.01
+
 
 class Limits(Value):
     """Bound a pool of connections.  Counts are integers, times are seconds, None means no bound.
@@ -22,11 +25,14 @@ class Limits(Value):
     `ping_timeout`: how long the answer to that PING may take before the connection counts as dead.
     `fairness_delay`: how long a request may wait for a place before a busy HTTP/2 connection to another
     origin is told to take no more.
+    `busy_poll`: answers that take no longer than this on average are waited for awake where there is nothing else to
+    do, which is for at most twice as long; 0 never does.  At most 0.01.
 
     Raises TypeError or ValueError, naming field and value.
     """
 
     __slots__ = (
+        "busy_poll",
         "fairness_delay",
         "keepalive_expiry",
         "max_connection_age",
@@ -47,6 +53,7 @@ class Limits(Value):
     ping_interval: float | None
     ping_timeout: float
     fairness_delay: float
+    busy_poll: float
 
     def __init__(
         self,
@@ -60,6 +67,7 @@ class Limits(Value):
         ping_interval: float | None = None,
         ping_timeout: float = 15.0,
         fairness_delay: float = 0.1,
+        busy_poll: float = 0.00015,
     ) -> None:
         _check_count("max_connections", max_connections, least=1)
         _check_count("max_keepalive_connections", max_keepalive_connections, least=0)
@@ -70,6 +78,9 @@ class Limits(Value):
         _check_seconds("ping_interval", ping_interval, zero=False, none=True)
         _check_seconds("ping_timeout", ping_timeout, zero=False, none=False)
         _check_seconds("fairness_delay", fairness_delay, zero=True, none=False)
+        _check_seconds("busy_poll", busy_poll, zero=True, none=False)
+        if busy_poll > _LONGEST_POLL:
+            raise ValueError(f"Limits 'busy_poll' is at most {_LONGEST_POLL} seconds, not {busy_poll!r}")
         self._set(
             max_connections=max_connections,
             max_keepalive_connections=max_keepalive_connections,
@@ -80,6 +91,7 @@ class Limits(Value):
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
             fairness_delay=fairness_delay,
+            busy_poll=busy_poll,
         )
 
 

@@ -17,6 +17,7 @@ from gevent.lock import BoundedSemaphore
 from greenh2._connection.connection import Connection
 from greenh2._connection.dial import Dialer
 from greenh2._connection.exchange import Exchange
+from greenh2._connection.vigil import Vigil
 from greenh2._errors import CloseError, TransportError
 from greenh2._models.config import Limits
 from greenh2._models.route import Route
@@ -51,6 +52,7 @@ class Pool:
         self._max_idle = limits.max_keepalive_connections
         self._relief = Relief(self, limits.fairness_delay)
         self._pulse = Pulse(self, limits.ping_interval, limits.ping_timeout)
+        self._vigil = Vigil(limits.busy_poll)
         self.leashes: dict[Leash, None] = {}
         self._due: dict[PoolLane, None] = {}
         self._serving = False
@@ -128,6 +130,7 @@ class Pool:
         lane.add(connection)
         connection.life.bound(self.limits.max_connection_age)
         connection.on_change = self.update
+        connection.nearness = self._vigil.nearness()
         exchange = connection.open()
         if self.closed:
             connection.close("the client was closed")
@@ -199,8 +202,9 @@ class Pool:
     def _rest(self) -> None:
         """Greenlets that were answered in this turn of the loop are about to run, and may want a connection again."""
         rested, self._resting = self._resting, {}
-        self._rested.update(rested)
-        get_hub().loop.run_callback(self._end_rest)
+        if rested:
+            self._rested.update(rested)
+            get_hub().loop.run_callback(self._end_rest)
 
     def _end_rest(self) -> None:
         """They have run: what they left is free for every origin, and may be too many."""
@@ -361,8 +365,8 @@ class Pool:
     def close(self) -> None:
         """Close every connection, and wake every request that waits or reads with CloseError.  May be called twice."""
         self.closed = True
-        self._relief.stop()
-        self._pulse.stop()
+        for timer in (self._relief, self._pulse, self._vigil):
+            timer.stop()
         if self._reaper is not None:
             self._reaper.kill(block=False)
             self._reaper = None
@@ -388,8 +392,8 @@ class Pool:
         """Close the copies of all sockets in a forked child, and nothing else: they belong to the parent."""
         for connection in tuple(self.connections):
             connection.abandon()
-        self._relief.stop()
-        self._pulse.stop()
+        for timer in (self._relief, self._pulse, self._vigil):
+            timer.stop()
 
     def dump(self) -> str:
         """Return the state of the pool as text."""

@@ -53,7 +53,7 @@ class Relief:
             return
         if pool.contended:
             self._start()
-        else:
+        elif self._timer is not None or self._draining:
             self.stop()
             self._end_drains(pool)
 

@@ -24,6 +24,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "ping_interval": None,
         "ping_timeout": 15.0,
         "fairness_delay": 0.1,
+        "busy_poll": 0.00015,
     }
 
 
@@ -71,7 +72,9 @@ def test_none_means_no_bound(name: str) -> None:
     assert getattr(Limits(**unbounded), name) is None
 
 
-@pytest.mark.parametrize("name", ["max_keepalive_connections", "keepalive_expiry", "fairness_delay"])
+@pytest.mark.parametrize(
+    "name", ["max_keepalive_connections", "keepalive_expiry", "fairness_delay", "busy_poll"]
+)
 def test_some_limits_may_be_zero(name: str) -> None:
     assert getattr(Limits(**{name: 0}), name) == 0
 
@@ -90,6 +93,8 @@ def test_some_limits_may_be_zero(name: str) -> None:
         ("ping_interval", math.inf),
         ("ping_timeout", 0),
         ("fairness_delay", -1),
+        ("busy_poll", -1),
+        ("busy_poll", 0.011),
     ],
 )
 def test_a_number_out_of_range_is_refused_by_name_and_value(name: str, value: float) -> None:
@@ -107,6 +112,7 @@ def test_a_number_out_of_range_is_refused_by_name_and_value(name: str, value: fl
         ("max_connection_age", False),
         ("ping_timeout", None),
         ("fairness_delay", None),
+        ("busy_poll", None),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_by_name_and_value(name: str, value: Any) -> None:
