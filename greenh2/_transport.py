@@ -52,6 +52,8 @@ else:
 ProxyChoice = Callable[[URL], ProxyTypes | None]
 #: What bounds a request that reaches a transport without a Client (seconds for each phase).
 DEFAULT_TIMEOUT = Timeout(5.0)
+#: After so many origins that are not verified, who uses the transport has been told often enough.
+_MOST_WARNED = 1000
 
 
 class HTTPTransport(BaseTransport):
@@ -121,9 +123,8 @@ class HTTPTransport(BaseTransport):
         try:
             route = Route.of(request.url, extensions)
             deadline = extensions.get("deadline") or Deadline(_timeout(extensions))
-            if route.secure and self._dialer.tls.trusts_anybody and route.origin not in self._warned:
-                self._warned.add(route.origin)
-                _warn(route.origin)
+            if route.secure and self._dialer.tls.trusts_anybody:
+                self._warn_of(route.origin)
             if self._proxy_of is not None:
                 route = self._through_proxy(route, self._proxy_of(request.url))
             holder = Holder(request)
@@ -137,11 +138,15 @@ class HTTPTransport(BaseTransport):
         if chosen is None:
             return route
         proxy = proxy_of(chosen)
-        unverified = proxy.scheme == "https" and self._dialer.tls_with(proxy).trusts_anybody
-        if unverified and proxy.origin not in self._warned:
-            self._warned.add(proxy.origin)
-            _warn(proxy.origin)
+        if proxy.scheme == "https" and self._dialer.tls_with(proxy).trusts_anybody:
+            self._warn_of(proxy.origin)
         return self._dialer.through(route, proxy)
+
+    def _warn_of(self, origin: str) -> None:
+        """Warn once of an origin that is not verified; not of ever more, which would be kept for ever."""
+        if origin not in self._warned and len(self._warned) < _MOST_WARNED:
+            self._warned.add(origin)
+            _warn(origin)
 
     def _exchange(
         self, request: Request, route: Route, deadline: Deadline, holder: Holder, trace: Trace | None

@@ -136,24 +136,23 @@ class IterableBody(Body):
 class OnceBody(Body):
     """A body that can be read only once, as one sending of its request has it: closed only where it was begun."""
 
-    __slots__ = ("_begun", "_body", "length")
-
-    replayable: bool = False
+    __slots__ = ("_body", "length", "replayable")
 
     def __init__(self, body: Body) -> None:
         self._body = body
-        self._begun = False
+        #: Until it was begun: what never left can be sent on another connection.
+        self.replayable = True
         self.length = body.length
 
     def chunks(self) -> Iterator[bytes]:
         """Return the iterator of the body.  Raises as that does when it is used up."""
         chunks = self._body.chunks()
-        self._begun = True
+        self.replayable = False
         return chunks
 
     def close(self) -> None:
         """Close the body if it was begun here: another greenlet may be sending it."""
-        if self._begun:
+        if not self.replayable:
             self._body.close()
 
 

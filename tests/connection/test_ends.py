@@ -8,6 +8,7 @@ from h2.errors import ErrorCodes
 from hyperframe.frame import DataFrame, GoAwayFrame, RstStreamFrame, SettingsFrame
 
 import greenh2
+from greenh2._models.body import RequestContent
 from tests.connection.conftest import Converse
 from tests.connection.test_upload import BOTH, HEAD_END, OK, endless
 from tests.support.badnet import Relay
@@ -77,7 +78,8 @@ def test_a_goaway_that_comes_before_the_first_request_loses_none(
 ) -> None:
     server = raw_server(adjust=lambda context: setattr(context, "maximum_version", ssl.TLSVersion.TLSv1_2))
     client = make_client()
-    jobs = [gevent.spawn(client.post, server.url, content=b"body") for _ in range(3)]
+    bodies: list[RequestContent] = [b"body", iter([b"bo", b"dy"]), (piece for piece in [b"body"])]
+    jobs = [gevent.spawn(client.post, server.url, content=body) for body in bodies]
     leaving = server.accept_tcp()
     # With the last of the handshake, so that the client has it before it can ask for anything.
     words = SettingsFrame(0).serialize() + GoAwayFrame(0, last_stream_id=2**31 - 1).serialize()
@@ -89,6 +91,16 @@ def test_a_goaway_that_comes_before_the_first_request_loses_none(
     for _ in jobs:
         peer.answer(peer.expect_request().stream_id, 201)
     assert [job.get().status_code for job in jobs] == [201, 201, 201]
+
+
+def test_a_body_that_can_be_read_once_and_was_begun_is_not_sent_again(talk: Converse) -> None:
+    it = talk()
+    job = it.request("POST", content=iter([b"once"]))
+    assert it.peer.expect_request()
+    assert it.peer.expect(DataFrame).data == b"once"
+    it.peer.send(goaway(0))
+    with pytest.raises(greenh2.RemoteProtocolError, match="its body can be read only once"):
+        job.get()
 
 
 def test_a_goaway_on_an_idle_connection_is_seen_before_it_is_used(talk: Converse) -> None:

@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 import greenh2
+from greenh2 import _transport
 from tests.support.certificates import Certificates
 from tests.support.clients import BOTH, MakeClient
 from tests.support.origins import OriginFactory
@@ -65,6 +66,18 @@ def test_an_origin_that_is_not_verified_is_warned_of_once(
     assert one.url.rstrip("/") in str(caught[0].message)
     assert "Give verify=" in str(caught[0].message)
     assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_a_client_that_has_warned_of_many_origins_warns_of_no_more(
+    origin: OriginFactory, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_transport, "_MOST_WARNED", 2)
+    client = make_client(verify=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for server in [origin() for _ in range(4)]:
+            assert client.get(server.url).is_success
+    assert [warning.category for warning in caught] == [greenh2.InsecureRequestWarning] * 2
 
 
 def test_a_context_that_verifies_nothing_is_warned_of(
