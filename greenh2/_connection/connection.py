@@ -270,7 +270,7 @@ class Connection(Flow):
             departing, self._departing = self._departing, {}
             for exchange in departing:
                 exchange.depart(channel.written, delayed=channel.unsent > 0)
-            if self.nearness is not None and not self._queued:
+            if self.nearness is not None and not (self._queued or channel.unsent):
                 self.nearness.ask(channel.progressed)
         uploads, self._queued = self._queued, 0
         if uploads and channel.write_error is None and not self.congested:

@@ -25,6 +25,8 @@ _TIMES = 2
 _LEAST_TOLL, _MOST_TOLL = 4, 1024
 #: Lets another process have this core of the processor, the server's own maybe; not every system has it.
 _give_way = getattr(os, "sched_yield", None)
+#: The lowest of libev's, which calls an idle watcher only while none above it is on.
+_PRIORITY = -2
 #: How much the latest answer counts in the average.
 _WEIGHT = 1 / 8
 
@@ -32,14 +34,13 @@ _WEIGHT = 1 / 8
 class Vigil:
     """Keeps the loop of one hub awake; ``worth`` is how long answers may take on average (seconds), 0 for never."""
 
-    __slots__ = ("_hub", "_until", "_watcher", "expected", "worth")
+    __slots__ = ("_hub", "_watcher", "expected", "worth")
 
     def __init__(self, worth: float) -> None:
         self.worth = worth
-        #: The peers from which an answer is due.
-        self.expected: set[Nearness] = set()
+        #: The peers from which an answer is due, and until when it is waited for awake (`time.monotonic`).
+        self.expected: dict[Nearness, float] = {}
         self._hub = gevent.get_hub()
-        self._until = 0.0
         self._watcher: Watcher | None = None
 
     def nearness(self) -> Nearness | None:
@@ -48,23 +49,26 @@ class Vigil:
 
     def keep(self, nearness: Nearness) -> None:
         """Stay awake until this peer has answered, or for as long as one answer is worth."""
-        self.expected.add(nearness)
-        self._until = nearness.asked + _TIMES * self.worth
+        self.expected[nearness] = nearness.asked + _TIMES * self.worth
         if self._watcher is None:
-            self._watcher = self._hub.loop.idle(ref=False)
+            self._watcher = self._hub.loop.idle(ref=False, priority=_PRIORITY)
             self._watcher.start(self._look)
 
     def stop(self) -> None:
         """Let the loop sleep when it has nothing to do."""
         self.expected.clear()
-        watcher, self._watcher = self._watcher, None
-        if watcher is not None and self._hub.loop is not None:
-            watcher.stop()
-            watcher.close()
+        if self._watcher is not None and self._hub.loop is not None:
+            self._watcher.stop()
+            self._watcher.close()
+        self._watcher = None  # last: one that is on must not be forgotten, whatever handlers of signals raise
 
     def _look(self) -> None:
-        """The loop has nothing to do: it goes round once more, and would sleep if this were over."""
-        if not self.expected or monotonic() >= self._until:
+        """The loop goes round once more, and would sleep if this were over and nobody had anything to do."""
+        now = monotonic()
+        for nearness, until in tuple(self.expected.items()):
+            if now >= until:
+                del self.expected[nearness]
+        if not self.expected:
             self.stop()
         elif _give_way is not None:
             _give_way()
@@ -77,7 +81,7 @@ class Nearness:
 
     def __init__(self, vigil: Vigil) -> None:
         self._vigil = vigil
-        #: When a request last left (`time.monotonic`); 0.0 when there was an answer since.
+        #: When the first request left of those since the last answer (`time.monotonic`); 0.0 when there was none.
         self.asked = 0.0
         self._awake = False
         #: How many near answers have come in a row while the loop slept, and how many it takes.
@@ -87,21 +91,24 @@ class Nearness:
 
     def ask(self, now: float) -> None:
         """Note that a request has left."""
+        if self.asked:
+            return  # else the next ones would have it waited for without end
         self.asked = now
         if self._awake:
             self._vigil.keep(self)
 
     def answer(self, now: float) -> None:
         """Note that the peer has said something."""
-        if not self.asked:
+        took = now - self.asked
+        if not self.asked or took < 0:  # what came before it was asked
             return
-        took, self.asked = now - self.asked, 0.0
+        self.asked = 0.0
         worth = self._vigil.worth
         if not self._awake:
             self._near = self._near + 1 if took < worth + _WAKING else 0
             self._awake = self._near >= self._toll
             return
-        self._vigil.expected.discard(self)
+        self._vigil.expected.pop(self, None)
         self._average += (min(took, _TIMES * worth) - self._average) * _WEIGHT
         if self._average > worth:  # it was not worth it: that is tried again later and later
             self._awake, self._near, self._average = False, 0, 0.0

@@ -67,7 +67,7 @@ class Limits(Value):
         ping_interval: float | None = None,
         ping_timeout: float = 15.0,
         fairness_delay: float = 0.1,
-        busy_poll: float = 0.00015,
+        busy_poll: float = 0.00025,
     ) -> None:
         _check_count("max_connections", max_connections, least=1)
         _check_count("max_keepalive_connections", max_keepalive_connections, least=0)

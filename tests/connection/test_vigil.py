@@ -11,9 +11,9 @@ from greenh2._connection.vigil import Nearness, Vigil
 from tests.support.clients import BOTH, MakeClient
 from tests.support.origins import OriginFactory
 
-WORTH = 150e-6
+WORTH = 250e-6
 #: What is near while the loop sleeps, and while it is awake.
-NEAR, FAR = 200e-6, 2e-3
+NEAR, FAR = 300e-6, 2e-3
 MANY = 5000
 
 
@@ -103,6 +103,25 @@ def test_what_arrives_unasked_is_no_answer(exchanges: Exchanges) -> None:
     assert exchanges(FAR, NEAR) == 0
 
 
+def test_what_was_heard_before_is_no_answer(exchanges: Exchanges) -> None:
+    exchanges.nearness.ask(exchanges.now)
+    exchanges.nearness.answer(exchanges.now - 1.0)
+    assert exchanges.nearness.asked == exchanges.now
+    exchanges.nearness.answer(exchanges.now + FAR)
+    assert exchanges(NEAR, NEAR, NEAR) == 0
+
+
+def test_the_first_of_many_requests_counts(exchanges: Exchanges) -> None:
+    exchanges(*[NEAR] * 4, *[WORTH / 2] * MANY)
+    before = exchanges.vigil.kept
+    for _ in range(100):
+        for _ in range(20):
+            exchanges.nearness.ask(exchanges.now)
+            exchanges.now += 100e-6
+        exchanges.nearness.answer(exchanges.now)
+    assert exchanges.vigil.kept - before < 10
+
+
 # -- the loop ------------------------------------------------------------------------------------------------
 
 #: Long enough for a slow machine (seconds): the most that Limits take.
@@ -114,7 +133,7 @@ class Turns:
 
     def __init__(self) -> None:
         self.count = 0
-        self._watcher = gevent.get_hub().loop.prepare()
+        self._watcher = gevent.get_hub().loop.check()
 
     def __enter__(self) -> "Turns":
         self._watcher.start(self._turn)
@@ -149,10 +168,29 @@ def test_a_loop_that_is_kept_awake_goes_round_and_round_until_it_was_not_worth_i
 
 def test_a_loop_that_is_kept_awake_sleeps_once_all_have_answered() -> None:
     vigil = Vigil(3600.0)
-    vigil.expected.discard(keep(vigil))
+    vigil.expected.pop(keep(vigil))
     with Turns() as turns:
         gevent.sleep(0.1)
     assert turns.count < 10
+
+
+def test_one_peer_is_waited_for_no_longer_for_what_another_is_asked() -> None:
+    vigil = Vigil(LONG)
+    mute = keep(vigil)
+    end = time.monotonic() + 4 * LONG
+    while time.monotonic() < end:
+        vigil.expected.pop(keep(vigil))
+        gevent.sleep(0.001)
+    assert mute not in vigil.expected
+    vigil.stop()
+
+
+def test_what_others_do_when_the_loop_is_idle_is_done() -> None:
+    vigil = Vigil(3600.0)
+    keep(vigil)
+    with gevent.Timeout(5.0):
+        gevent.idle(-2)
+    vigil.stop()
 
 
 def test_who_has_something_to_do_is_not_held_up() -> None:

@@ -24,7 +24,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "ping_interval": None,
         "ping_timeout": 15.0,
         "fairness_delay": 0.1,
-        "busy_poll": 0.00015,
+        "busy_poll": 0.00025,
     }
 
 
