@@ -16,6 +16,7 @@ import gevent
 from greenh2._connection.exchange import Exchange, own_error
 from greenh2._connection.flow import Flow
 from greenh2._connection.life import PAYLOAD
+from greenh2._connection.turns import MANY, Turns
 from greenh2._connection.vigil import Nearness
 from greenh2._errors import CloseError, LocalProtocolError, RemoteProtocolError, TransportError
 from greenh2._models.route import Route
@@ -63,7 +64,8 @@ class Connection(Flow):
         self._queued = 0
         self._departing: dict[Exchange, None] = {}
         self._probing = False
-        #: Set by the pool, where the loop may stay awake for answers.
+        #: Set by the pool: who else is read on this hub, and whether the loop may stay awake for answers.
+        self.turns: Turns | None = None
         self.nearness: Nearness | None = None
 
     @property
@@ -192,7 +194,7 @@ class Connection(Flow):
             self._tear(exc)
             raise
         self._by_stream[stream_id] = exchange
-        self.channel.watch(self._on_readable)
+        self.channel.watch(self._on_news)
         self._depart(exchange)
 
     @property
@@ -228,7 +230,7 @@ class Connection(Flow):
         if self.protocol.unsaid:
             self.flush_soon()
         if self._by_stream and self.protocol.wants_data:
-            self.channel.watch(self._on_readable)
+            self.channel.watch(self._on_news)
 
     def heard(self, stream_id: int) -> float:
         """Return when any byte last arrived if it may be of this exchange's answer, else 0.0."""
@@ -263,6 +265,12 @@ class Connection(Flow):
             call_in(self._hub, gevent.spawn, function)
 
     # -- what the flow brings ------------------------------------------------------------------------------------
+
+    def _on_news(self) -> None:
+        if self.turns is None or len(self._exchanges) < MANY:
+            self._on_readable()
+        else:
+            self.turns.take(self._on_readable)
 
     def _tell_flushed(self) -> None:
         channel = self.channel

@@ -131,6 +131,8 @@ class Flow:
         if self.orphaned:
             self.channel.unwatch()
             return
+        if not self.channel.watched:
+            return  # any more, since it had to wait for its turn
         self._read()
         if not self.protocol.wants_data:
             self.channel.unwatch()

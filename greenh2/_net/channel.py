@@ -229,6 +229,11 @@ class Channel:
             self._watching = True
             keep_on(self._reader, callback)
 
+    @property
+    def watched(self) -> bool:
+        """Whether it calls back when something may be read."""
+        return self._watching
+
     def unwatch(self) -> None:
         """Stop calling back."""
         if self._watching:

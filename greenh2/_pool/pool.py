@@ -17,6 +17,7 @@ from gevent.lock import BoundedSemaphore
 from greenh2._connection.connection import Connection
 from greenh2._connection.dial import Dialer
 from greenh2._connection.exchange import Exchange
+from greenh2._connection.turns import Turns
 from greenh2._connection.vigil import Vigil
 from greenh2._errors import CloseError, TransportError
 from greenh2._models.config import Limits
@@ -52,12 +53,11 @@ class Pool:
         self._max_idle = limits.max_keepalive_connections
         self._relief = Relief(self, limits.fairness_delay)
         self._pulse = Pulse(self, limits.ping_interval, limits.ping_timeout)
-        self._vigil = Vigil(limits.busy_poll)
+        self._turns, self._vigil = Turns(), Vigil(limits.busy_poll)
         self.leashes: dict[Leash, None] = {}
         self._due: dict[PoolLane, None] = {}
         self._serving = False
-        #: What PoolTimeouts told of the pool last.
-        self.excerpt: report.Excerpt | None = None
+        self.excerpt: report.Excerpt | None = None  # what PoolTimeouts told of the pool last
         self._reaper: reaper.Reaper | None = None
 
     # -- facts -----------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class Pool:
         lane.add(connection)
         connection.life.bound(self.limits.max_connection_age)
         connection.on_change = self.update
-        connection.nearness = self._vigil.nearness()
+        connection.turns, connection.nearness = self._turns, self._vigil.nearness()
         exchange = connection.open()
         if self.closed:
             connection.close("the client was closed")
