@@ -128,14 +128,14 @@ def test_the_first_of_many_requests_counts(exchanges: Exchanges) -> None:
 LONG = 0.01
 
 
-class Turns:
+class Rounds:
     """Counts how often the loop goes round."""
 
     def __init__(self) -> None:
         self.count = 0
         self._watcher = gevent.get_hub().loop.check()
 
-    def __enter__(self) -> "Turns":
+    def __enter__(self) -> "Rounds":
         self._watcher.start(self._turn)
         return self
 
@@ -156,12 +156,12 @@ def keep(vigil: Vigil) -> Nearness:
 
 def test_a_loop_that_is_kept_awake_goes_round_and_round_until_it_was_not_worth_it() -> None:
     vigil = Vigil(LONG)
-    with Turns() as asleep:
+    with Rounds() as asleep:
         gevent.sleep(6 * LONG)
     keep(vigil)
-    with Turns() as awake:
+    with Rounds() as awake:
         gevent.sleep(6 * LONG)
-    with Turns() as again:
+    with Rounds() as again:
         gevent.sleep(6 * LONG)
     assert awake.count > 5 * max(asleep.count, again.count)
 
@@ -169,9 +169,9 @@ def test_a_loop_that_is_kept_awake_goes_round_and_round_until_it_was_not_worth_i
 def test_a_loop_that_is_kept_awake_sleeps_once_all_have_answered() -> None:
     vigil = Vigil(3600.0)
     vigil.expected.pop(keep(vigil))
-    with Turns() as turns:
+    with Rounds() as rounds:
         gevent.sleep(0.1)
-    assert turns.count < 10
+    assert rounds.count < 10
 
 
 def test_one_peer_is_waited_for_no_longer_for_what_another_is_asked() -> None:
@@ -205,14 +205,17 @@ def test_a_vigil_that_was_stopped_can_be_kept_again() -> None:
     vigil = Vigil(3600.0)
     for _ in range(2):
         keep(vigil)
-        with Turns() as turns:
+        with Rounds() as rounds:
             gevent.sleep(0.02)
         vigil.stop()
         vigil.stop()
-        assert turns.count > 10
+        assert rounds.count > 10
 
 
 # -- clients ---------------------------------------------------------------------------------------------------
+
+
+Near = tuple[greenh2.Client, str]
 
 
 @pytest.fixture
@@ -229,27 +232,26 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[Vigil]:
     return times
 
 
-def warm_up(client: greenh2.Client, url: str, kept: list[Vigil]) -> None:
-    """Have answers until the loop has stayed awake for some."""
+@pytest.fixture
+def near(origin: OriginFactory, make_client: MakeClient, kept: list[Vigil], alpn: tuple[str]) -> Near:
+    """A client that stays awake for the answers of a server, and the server's URL; it has done so for some."""
+    server = origin(alpn=alpn)
+    client = make_client(limits=greenh2.Limits(busy_poll=LONG))
     for _ in range(200):
-        client.get(url)
+        client.get(server.url)
         if len(kept) >= 10:
-            return
+            return client, server.url
     pytest.fail("the server was not near enough")
 
 
 @BOTH
-def test_a_client_stays_awake_for_the_answers_of_a_server_that_is_near(
-    origin: OriginFactory, make_client: MakeClient, kept: list[Vigil], alpn: tuple[str]
-) -> None:
-    server = origin(alpn=alpn)
-    client = make_client(limits=greenh2.Limits(busy_poll=LONG))
-    warm_up(client, server.url, kept)
+def test_a_client_stays_awake_for_the_answers_of_a_server_that_is_near(near: Near, kept: list[Vigil]) -> None:
+    client, _ = near
     assert not kept[-1].expected
     client.close()
-    with Turns() as turns:
+    with Rounds() as rounds:
         gevent.sleep(0.05)
-    assert turns.count < 10
+    assert rounds.count < 10
 
 
 @BOTH
@@ -264,12 +266,8 @@ def test_a_client_sleeps_where_it_is_told_to(
 
 
 @BOTH
-def test_the_answer_to_an_upload_is_slept_for_until_all_is_sent(
-    origin: OriginFactory, make_client: MakeClient, kept: list[Vigil], alpn: tuple[str]
-) -> None:
-    server = origin(alpn=alpn)
-    client = make_client(limits=greenh2.Limits(busy_poll=LONG))
-    warm_up(client, server.url, kept)
+def test_the_answer_to_an_upload_is_slept_for_until_all_is_sent(near: Near, kept: list[Vigil]) -> None:
+    client, url = near
     kept.clear()
-    client.post(f"{server.url}/echo", content=(b"x" * 16384 for _ in range(64)))
+    client.post(f"{url}/echo", content=(b"x" * 16384 for _ in range(64)))
     assert len(kept) < 16
